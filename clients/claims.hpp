@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "clients/target.hpp"
+
+namespace unfreeze {
+
+/// What an experiment found: whether the claim holds for this server, and the figure that shows it.
+struct Finding {
+    bool holds = false;
+    std::string figure;  // "no answer in 1000 ms", "0.3 ms", "refused 200 of 200"
+};
+
+/// One thing that the course teaches: a sentence, an experiment over the wire that any server can be
+/// put to, and the stages in which the sentence is true. In all others the experiment must fail: a
+/// stage that stops failing as taught is as broken as one that stops working.
+struct Claim {
+    std::string_view name;      // for the command line: "silent-client"
+    std::string_view sentence;  // for people
+    std::size_t first_stage;    // it holds from here ...
+    std::size_t last_stage;     // ... up to here
+    std::function<Finding(const Target&)> experiment;
+
+    bool holds_in(std::size_t stage) const { return first_stage <= stage && stage <= last_stage; }
+
+    /// "holds in stage 1 alone", "holds from stage 3 on".
+    std::string range() const;
+};
+
+/// All claims, in the order in which the course comes to them.
+std::span<const Claim> all_claims();
+
+/// One of them. Its name is known to exist.
+const Claim& claim(std::string_view name);
+
+/// How long a client waits before it calls a server frozen. Ten thousand times what an answer takes.
+constexpr std::chrono::milliseconds frozen_after{1'000};
+
+}  // namespace unfreeze

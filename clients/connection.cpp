@@ -1,0 +1,91 @@
+#include "clients/connection.hpp"
+
+#include <array>
+
+namespace unfreeze {
+
+Connection::Connection(const Target& target) {
+    asio::error_code error = asio::error::timed_out;
+    socket_.async_connect(target.endpoint(), [&](const asio::error_code& result) { error = result; });
+    connected_ = within(default_patience) && !error;
+}
+
+bool Connection::send(std::string_view bytes, std::chrono::milliseconds patience) {
+    asio::error_code error;
+    asio::async_write(socket_, asio::buffer(bytes),
+                      [&](const asio::error_code& result, std::size_t) { error = result; });
+    return within(patience) && !error;
+}
+
+std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    std::array<char, 16 * 1024> buffer;
+    for (;;) {
+        ResponseParser::Result result = parser_.next();
+        if (result == ResponseParser::Result::need_more) {
+            asio::error_code error;
+            std::size_t bytes = 0;
+            socket_.async_read_some(asio::buffer(buffer), [&](const asio::error_code& e, std::size_t n) {
+                error = e;
+                bytes = n;
+            });
+            if (!within(std::chrono::duration_cast<std::chrono::milliseconds>(
+                    deadline - std::chrono::steady_clock::now()))) {
+                return std::nullopt;
+            }
+            parser_.feed({buffer.data(), bytes});
+            if (!error) {
+                continue;
+            }
+            result = parser_.end_of_stream();
+        }
+        if (result != ResponseParser::Result::response) {
+            return std::nullopt;
+        }
+        return std::move(parser_.response());
+    }
+}
+
+bool Connection::closed_by_server(std::chrono::milliseconds patience) {
+    std::string dropped;
+    asio::async_read(socket_, asio::dynamic_buffer(dropped),
+                     [](const asio::error_code&, std::size_t) {});
+    return within(patience);
+}
+
+void Connection::finish_sending() {
+    asio::error_code closed_already;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, closed_already);
+}
+
+void Connection::reset() {
+    asio::error_code closed_already;
+    socket_.set_option(asio::socket_base::linger{true, 0}, closed_already);
+    socket_.close(closed_already);
+}
+
+bool Connection::within(std::chrono::milliseconds patience) {
+    io_.restart();
+    io_.run_for(patience);
+    if (io_.stopped()) {
+        return true;
+    }
+    asio::error_code closed_already;
+    socket_.cancel(closed_already);
+    io_.run();
+    return false;
+}
+
+std::optional<std::chrono::microseconds> probe(const Target& target,
+                                               std::chrono::milliseconds patience) {
+    const auto start = std::chrono::steady_clock::now();
+    Connection connection{target};
+    if (!connection.connected() || !connection.send(post(event_body(0)), patience) ||
+        !connection.receive(patience)) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                 start);
+}
+
+}  // namespace unfreeze

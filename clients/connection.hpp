@@ -1,0 +1,54 @@
+#pragma once
+
+#include <asio.hpp>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "clients/response_parser.hpp"
+#include "clients/target.hpp"
+
+namespace unfreeze {
+
+/// One TCP connection for an experiment: every step is bounded in time and none of them throws.
+class Connection {
+public:
+    /// Connects. Even a frozen server lets it succeed: the kernel accepts on its behalf.
+    explicit Connection(const Target& target);
+
+    bool connected() const { return connected_; }
+
+    /// Sends it all. False where the server has closed, or takes no more within `patience`.
+    bool send(std::string_view bytes, std::chrono::milliseconds patience = default_patience);
+
+    /// The next response; nothing where none came within `patience` or the server closed.
+    std::optional<ReceivedResponse> receive(std::chrono::milliseconds patience = default_patience);
+
+    /// Whether the server closes within `patience`; what it still sends is dropped.
+    bool closed_by_server(std::chrono::milliseconds patience = default_patience);
+
+    /// No more bytes from us; answers may still come.
+    void finish_sending();
+
+    /// Ends it with a reset, as a crashed client's kernel would.
+    void reset();
+
+    static constexpr std::chrono::milliseconds default_patience{5'000};
+
+private:
+    /// Runs the one operation started on io_; false where it took too long and was called off.
+    bool within(std::chrono::milliseconds patience);
+
+    asio::io_context io_;
+    asio::ip::tcp::socket socket_{io_};
+    ResponseParser parser_;
+    bool connected_ = false;
+};
+
+/// One valid request on a connection of its own: how long until its answer came, or nothing.
+std::optional<std::chrono::microseconds> probe(const Target& target,
+                                               std::chrono::milliseconds patience);
+
+}  // namespace unfreeze

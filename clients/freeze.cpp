@@ -1,0 +1,62 @@
+// Connects real netcats that say nothing, and probes the server with a valid request beside them.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <list>
+#include <optional>
+
+#include "clients/claims.hpp"
+#include "clients/connection.hpp"
+#include "clients/server_options.hpp"
+#include "common/log.hpp"
+
+namespace {
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+void print_probe(const char* when, const Target& target) {
+    const auto answered = probe(target, frozen_after);
+    if (answered) {
+        fmt::print("probe {}: ALIVE, answered in {:.1f} ms\n", when,
+                   static_cast<double>(answered->count()) / 1e3);
+    } else {
+        fmt::print("probe {}: FROZEN, no answer in {} ms\n", when, frozen_after.count());
+    }
+    std::fflush(stdout);
+}
+
+/// Netcats that have connected, each holding its connection open until the list goes.
+void connect_netcats(std::list<Process>& netcats, std::size_t count, const Target& target) {
+    while (netcats.size() < count) {
+        Process& netcat =
+            netcats.emplace_back(fmt::format("exec nc -v {} {} 2>&1", target.host, target.port));
+        if (!netcat.wait_for_output("succeeded")) {
+            fail(fmt::format("a netcat did not connect (is netcat-openbsd installed?): {}",
+                             netcat.output()));
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ServerOptions options;
+    std::size_t clients = 20;
+    CommandLine command_line{"Connects silent netcats, and tells whether the server still answers."};
+    add_server_options(command_line, options);
+    command_line.add("--clients", clients, 1, 1'000, "how many netcats");
+    command_line.parse(argc, argv);
+
+    std::optional<ServerProcess> spawned;
+    const Target target = find_server(options, spawned);
+    print_probe("before       ", target);
+    {
+        std::list<Process> netcats;
+        connect_netcats(netcats, clients, target);
+        fmt::print("{} netcats have connected to {} and say nothing\n", clients, target.name());
+        print_probe("beside them  ", target);
+    }
+    fmt::print("the netcats have left\n");
+    print_probe("after        ", target);
+}

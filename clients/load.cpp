@@ -1,0 +1,244 @@
+#include "clients/load.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <asio.hpp>
+#include <cstdio>
+#include <iterator>
+#include <list>
+#include <numeric>
+#include <optional>
+
+#include "clients/response_parser.hpp"
+#include "common/spawn.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using asio::ip::tcp;
+using std::chrono::steady_clock;
+
+/// How often overdue requests are looked for and the bar is drawn.
+constexpr auto tick = 20ms;
+
+/// One of the requests on their way, and the connection that carries it.
+struct Lane {
+    explicit Lane(asio::io_context& io) : socket{io}, due_timer{io} {}
+
+    tcp::socket socket;
+    asio::steady_timer due_timer;  // waits for the next request's moment
+    ResponseParser parser;
+    steady_clock::time_point deadline = steady_clock::time_point::max();
+    bool overdue = false;  // the socket has been closed because the deadline was reached
+};
+
+/// A load in progress.
+class Load {
+public:
+    Load(const Target& target, const LoadOptions& options) : target_{target}, options_{options} {}
+
+    LoadReport run() {
+        start_ = steady_clock::now();
+        for (std::size_t i = 0; i < std::min(options_.concurrency, options_.requests); ++i) {
+            ++lanes_running_;
+            asio::co_spawn(io_, drive(lanes_.emplace_back(io_)), stop_on_exception);
+        }
+        asio::co_spawn(io_, watch(), stop_on_exception);
+        io_.run();
+        report_.duration =
+            std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start_);
+        return report_;
+    }
+
+private:
+    /// Takes requests from the common count until there are none left.
+    asio::awaitable<void> drive(Lane& lane) {
+        while (next_ < options_.requests) {
+            const std::size_t n = next_++;
+            auto due = steady_clock::now();
+            if (options_.rate > 0) {
+                due = start_ + n * 1'000'000'000ns / options_.rate;
+                lane.due_timer.expires_at(due);
+                co_await lane.due_timer.async_wait(asio::use_awaitable);
+            }
+            const std::string request =
+                post(options_.body(n), options_.keep_alive ? "" : "Connection: close\r\n");
+            const std::optional<LoadError> error = co_await exchange(lane, request);
+            count(lane, error, due);
+        }
+        if (--lanes_running_ == 0) {
+            tick_timer_.cancel();
+        }
+    }
+
+    /// Sends one request and reads its answer.
+    asio::awaitable<std::optional<LoadError>> exchange(Lane& lane, const std::string& request) {
+        lane.deadline = steady_clock::now() + options_.timeout_ms;
+        lane.overdue = false;
+        asio::error_code error;
+        if (!lane.socket.is_open()) {
+            lane.parser = {};
+            co_await lane.socket.async_connect(target_.endpoint(),
+                                               asio::redirect_error(asio::use_awaitable, error));
+            if (error) {
+                co_return lane.overdue ? LoadError::timeout : LoadError::connect;
+            }
+            lane.socket.set_option(tcp::no_delay{true}, error);
+        }
+        co_await asio::async_write(lane.socket, asio::buffer(request),
+                                   asio::redirect_error(asio::use_awaitable, error));
+        if (lane.overdue) {
+            co_return LoadError::timeout;
+        }
+        // A server may refuse before it has read everything: an error in sending is no answer yet.
+        std::array<char, 16 * 1024> buffer;
+        for (;;) {
+            const std::size_t bytes = co_await lane.socket.async_read_some(
+                asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+            lane.parser.feed({buffer.data(), bytes});
+            ResponseParser::Result result = lane.parser.next();
+            if (result == ResponseParser::Result::need_more && error) {
+                if (lane.overdue) {
+                    co_return LoadError::timeout;
+                }
+                result = error == asio::error::eof ? lane.parser.end_of_stream()
+                                                   : ResponseParser::Result::malformed;
+                if (result == ResponseParser::Result::malformed) {
+                    co_return LoadError::closed;
+                }
+            }
+            if (result == ResponseParser::Result::malformed) {
+                co_return LoadError::malformed;
+            }
+            if (result == ResponseParser::Result::response) {
+                co_return std::nullopt;
+            }
+        }
+    }
+
+    void count(Lane& lane, std::optional<LoadError> error, steady_clock::time_point due) {
+        lane.deadline = steady_clock::time_point::max();
+        const ReceivedResponse& response = lane.parser.response();
+        if (!error) {
+            report_.latency.record(std::chrono::duration_cast<std::chrono::microseconds>(
+                steady_clock::now() - due));
+            if (response.status / 100 == 2) {
+                ++report_.accepted;
+            } else if (response.status == 503) {
+                ++report_.rejected;
+            } else {
+                error = LoadError::status;
+            }
+        }
+        if (error) {
+            ++report_.errors[static_cast<std::size_t>(*error)];
+        }
+        const bool answered = !error || *error == LoadError::status;
+        if (!answered || !options_.keep_alive || !response.keep_alive) {
+            asio::error_code closed_already;
+            lane.socket.close(closed_already);
+        }
+        ++done_;
+    }
+
+    /// Calls off what is overdue, and draws the bar, until every lane has ended.
+    asio::awaitable<void> watch() {
+        while (lanes_running_ > 0) {
+            tick_timer_.expires_after(tick);
+            asio::error_code last_lane_ended;
+            co_await tick_timer_.async_wait(
+                asio::redirect_error(asio::use_awaitable, last_lane_ended));
+            const auto now = steady_clock::now();
+            for (Lane& lane : lanes_) {
+                if (now > lane.deadline) {
+                    lane.overdue = true;
+                    lane.deadline = steady_clock::time_point::max();
+                    asio::error_code closed_already;
+                    lane.socket.close(closed_already);
+                }
+            }
+            if (options_.progress) {
+                draw_bar();
+            }
+        }
+        if (options_.progress) {
+            fmt::print(stderr, "\r{:60}\r", "");
+        }
+    }
+
+    void draw_bar() const {
+        constexpr std::size_t width = 40;
+        const std::size_t filled = width * done_ / options_.requests;
+        fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {}/{}", "", filled, "", width - filled, done_,
+                   options_.requests);
+    }
+
+    const Target& target_;
+    const LoadOptions& options_;
+    LoadReport report_;
+    std::size_t next_ = 0;           // the number of the next request
+    std::size_t done_ = 0;           // requests counted in report_
+    std::size_t lanes_running_ = 0;
+    steady_clock::time_point start_;
+    asio::io_context io_{1};
+    asio::steady_timer tick_timer_{io_};
+    std::list<Lane> lanes_;          // a list: the coroutines hold references
+};
+
+}  // namespace
+
+std::string_view name_of(LoadError error) {
+    constexpr std::array<std::string_view, load_error_kinds> names{"connect", "timeout", "closed",
+                                                                   "malformed", "status"};
+    return names.at(static_cast<std::size_t>(error));
+}
+
+std::uint64_t LoadReport::errors_in_all() const {
+    return std::accumulate(errors.begin(), errors.end(), std::uint64_t{0});
+}
+
+double LoadReport::answered_per_second() const {
+    return static_cast<double>(latency.count()) / std::chrono::duration<double>(duration).count();
+}
+
+LoadReport run_load(const Target& target, const LoadOptions& options) {
+    return Load{target, options}.run();
+}
+
+std::string to_text(const LoadReport& report) {
+    const auto ms = [](std::chrono::microseconds us) { return static_cast<double>(us.count()) / 1e3; };
+    std::string errors = fmt::format("{}", report.errors_in_all());
+    for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
+        if (report.errors[kind] > 0) {
+            fmt::format_to(std::back_inserter(errors), ", {} {}", report.errors[kind],
+                           name_of(static_cast<LoadError>(kind)));
+        }
+    }
+    return fmt::format(
+        "  accepted {}   rejected {}   errors {}\n"
+        "  {:.0f} answers a second over {:.2f} s\n"
+        "  latency p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms\n",
+        report.accepted, report.rejected, errors, report.answered_per_second(),
+        std::chrono::duration<double>(report.duration).count(), ms(report.latency.quantile(0.50)),
+        ms(report.latency.quantile(0.90)), ms(report.latency.quantile(0.99)),
+        ms(report.latency.max()));
+}
+
+std::string to_json(const LoadReport& report) {
+    std::string errors;
+    for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
+        fmt::format_to(std::back_inserter(errors), R"({}"{}":{})", kind == 0 ? "" : ",",
+                       name_of(static_cast<LoadError>(kind)), report.errors[kind]);
+    }
+    return fmt::format(
+        R"({{"accepted":{},"rejected":{},"errors":{{{}}},"duration_us":{},"answers_per_second":{:.1f},)"
+        R"("latency_us":{{"p50":{},"p90":{},"p99":{},"max":{}}}}})",
+        report.accepted, report.rejected, errors, report.duration.count(),
+        report.answered_per_second(), report.latency.quantile(0.50).count(),
+        report.latency.quantile(0.90).count(), report.latency.quantile(0.99).count(),
+        report.latency.max().count());
+}
+
+}  // namespace unfreeze

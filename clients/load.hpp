@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "clients/histogram.hpp"
+#include "clients/target.hpp"
+
+namespace unfreeze {
+
+/// A load: so many requests, so many at a time, over so many connections.
+struct LoadOptions {
+    std::size_t requests = 2'000;
+    std::size_t concurrency = 50;  // requests on their way at a time, each on its own connection
+    bool keep_alive = false;       // a connection carries many requests, where the server lets it
+    std::size_t rate = 0;          // requests offered a second; 0: the next as one is answered
+    std::chrono::milliseconds timeout_ms{5'000};  // for one request, connecting included
+    bool progress = false;                        // a bar on standard error
+
+    /// Makes the body of the n-th request, n counted from 0.
+    std::function<std::string(std::size_t n)> body = event_body;
+};
+
+/// What became of a request that was neither accepted nor rejected.
+enum class LoadError : std::size_t {
+    connect,    // no connection
+    timeout,    // no whole answer within timeout_ms
+    closed,     // the server closed or reset the connection first
+    malformed,  // an answer that is no HTTP
+    status,     // an answer, and neither 2xx nor 503
+};
+constexpr std::size_t load_error_kinds = 5;
+std::string_view name_of(LoadError error);
+
+/// Every request ends up in exactly one count.
+struct LoadReport {
+    std::uint64_t accepted = 0;  // 2xx
+    std::uint64_t rejected = 0;  // 503
+    std::array<std::uint64_t, load_error_kinds> errors{};
+    std::chrono::microseconds duration{0};
+
+    /// Of the answered requests. Under a rate, a latency counts from the moment when the request
+    /// was due and not from when it was sent at last: a server that stalls for a second makes all
+    /// those wait that would have come in that second, and a client that politely holds them back
+    /// would measure one slow answer where there were a thousand ("coordinated omission").
+    LatencyHistogram latency;
+
+    std::uint64_t errors_in_all() const;
+    double answered_per_second() const;
+};
+
+/// Runs the load to its end. Bounded: each request ends by its timeout.
+LoadReport run_load(const Target& target, const LoadOptions& options);
+
+/// The report in a few lines for people, and as one JSON object for programs.
+std::string to_text(const LoadReport& report);
+std::string to_json(const LoadReport& report);
+
+}  // namespace unfreeze

@@ -1,0 +1,182 @@
+#include "clients/process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "clients/connection.hpp"
+#include "common/grammar.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// How long a process may take to end after SIGTERM before it is killed.
+constexpr auto stop_patience = 5s;
+
+struct Pipe {
+    int read_end = -1;
+    int write_end = -1;
+};
+
+Pipe make_pipe() {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+        throw std::system_error{errno, std::generic_category(), "pipe2"};
+    }
+    return {ends[0], ends[1]};
+}
+
+/// Puts a free port where {port} stands in the command; 0 where it stands nowhere.
+std::uint16_t fill_in_port(std::string& command) {
+    constexpr std::string_view placeholder = "{port}";
+    const std::size_t at = command.find(placeholder);
+    if (at == std::string::npos) {
+        return 0;
+    }
+    asio::io_context io;
+    const asio::ip::tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+    const std::uint16_t port = acceptor.local_endpoint().port();
+    command.replace(at, placeholder.size(), std::to_string(port));
+    return port;
+}
+
+}  // namespace
+
+Process::Process(const std::string& command) {
+    const Pipe input = make_pipe();
+    const Pipe output = make_pipe();
+    const pid_t parent = getpid();
+    pid_ = fork();
+    if (pid_ == 0) {
+        setpgid(0, 0);  // a group of its own: a shell and what it starts end together
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(input.read_end, STDIN_FILENO);
+        dup2(output.write_end, STDOUT_FILENO);
+        if (getppid() == parent) {
+            execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+        }
+        _exit(127);
+    }
+    const int error = errno;
+    close(input.read_end);
+    close(output.write_end);
+    input_fd_ = input.write_end;
+    output_fd_ = output.read_end;
+    if (pid_ < 0) {
+        close(input_fd_);
+        close(output_fd_);
+        throw std::system_error{error, std::generic_category(), "fork"};
+    }
+    setpgid(pid_, pid_);  // here too: the group exists, whichever of the two runs first
+    reader_ = std::thread{[this] { read_output(); }};
+}
+
+Process::~Process() {
+    kill(-pid_, SIGTERM);
+    const auto deadline = steady_clock::now() + stop_patience;
+    while (!ended() && steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(1ms);  // the end of a child can't be waited for with a bound
+    }
+    kill(-pid_, SIGKILL);  // whatever is left of the group
+    waitpid(pid_, nullptr, 0);
+    reader_.join();  // the pipe has no writer any more
+    close(input_fd_);
+    close(output_fd_);
+}
+
+/// Leaves the child to be reaped by the destructor, so that its pid stays ours until then.
+bool Process::ended() const {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid == pid_;
+}
+
+bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    const auto found = [&] { return output_.find(text) != std::string::npos; };
+    output_changed_.wait_for(lock, patience, [&] { return output_ended_ || found(); });
+    return found();
+}
+
+std::string Process::output() const {
+    const std::lock_guard lock{mutex_};
+    return output_;
+}
+
+void Process::read_output() {
+    std::array<char, 4096> buffer;
+    for (;;) {
+        const ssize_t bytes = read(output_fd_, buffer.data(), buffer.size());
+        if (bytes < 0 && errno == EINTR) {
+            continue;
+        }
+        const std::lock_guard lock{mutex_};
+        output_ended_ = bytes <= 0;
+        if (!output_ended_) {
+            output_.append(buffer.data(), static_cast<std::size_t>(bytes));
+        }
+        output_changed_.notify_all();
+        if (output_ended_) {
+            return;
+        }
+    }
+}
+
+ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds patience)
+    : target_{.port = fill_in_port(command)}, process_{command} {
+    if (target_.port == 0) {
+        wait_for_announcement(patience);
+    } else {
+        wait_for_connect(patience);
+    }
+}
+
+void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {
+    constexpr std::string_view announcement = "listening on ";
+    if (!process_.wait_for_output(announcement, patience) ||
+        !process_.wait_for_output("\n", patience)) {
+        throw std::runtime_error{process_.ended()
+                                     ? "it ended before it listened"
+                                     : "it never said 'listening on HOST:PORT', and its command "
+                                       "has no {port} to fill in"};
+    }
+    const std::string output = process_.output();
+    const std::size_t begin = output.find(announcement) + announcement.size();
+    target_ = parse_target(output.substr(begin, output.find('\n', begin) - begin));
+}
+
+void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
+    const auto deadline = steady_clock::now() + patience;
+    while (!Connection{target_}.connected()) {
+        if (process_.ended()) {
+            throw std::runtime_error{"it ended before it accepted a connection"};
+        }
+        if (steady_clock::now() > deadline) {
+            throw std::runtime_error{
+                fmt::format("nobody accepts connections on port {}", target_.port)};
+        }
+        std::this_thread::sleep_for(20ms);  // between two tries: there is nothing to wait on
+    }
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+}  // namespace unfreeze

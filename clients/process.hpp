@@ -1,0 +1,73 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "clients/target.hpp"
+
+namespace unfreeze {
+
+/// A shell command that runs as long as this object lives, and not longer: not even where the
+/// program that started it is killed. What it prints on standard output is kept for those who wait
+/// for it; its standard input stays open and empty.
+class Process {
+public:
+    explicit Process(const std::string& command);
+    ~Process();  // SIGTERM to all that the command started, and SIGKILL where that does not help
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+
+    /// The shell's; the program's own where the command is "exec PROGRAM ...".
+    pid_t pid() const { return pid_; }
+
+    bool ended() const;
+
+    /// Waits until `text` stands in the output; false where it does not within `patience`.
+    bool wait_for_output(std::string_view text,
+                         std::chrono::milliseconds patience = std::chrono::seconds{5});
+
+    std::string output() const;
+
+private:
+    void read_output();
+
+    pid_t pid_ = -1;
+    int input_fd_ = -1;   // the end of the pipe that we would write to
+    int output_fd_ = -1;  // the end of the pipe that we read from
+    mutable std::mutex mutex_;  // guards the two below
+    std::string output_;
+    bool output_ended_ = false;
+    std::condition_variable output_changed_;
+    std::thread reader_;  // empties the pipe, so that a talkative command never waits for us
+};
+
+/// A server under test, as a process. Where {port} stands in the command, a free port is put there
+/// and tried until it accepts; otherwise the command must print "listening on HOST:PORT", as every
+/// server of this house does. Throws std::runtime_error where the command ends or `patience` does
+/// before the server listens.
+class ServerProcess {
+public:
+    explicit ServerProcess(std::string command,
+                           std::chrono::milliseconds patience = std::chrono::seconds{20});
+
+    const Target& target() const { return target_; }
+    Process& process() { return process_; }
+
+private:
+    void wait_for_announcement(std::chrono::milliseconds patience);
+    void wait_for_connect(std::chrono::milliseconds patience);
+
+    Target target_;
+    Process process_;
+};
+
+/// Lets this process, and those that it starts, have as many descriptors as the machine allows.
+void raise_descriptor_limit();
+
+}  // namespace unfreeze

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <asio.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace unfreeze {
+
+/// The server under test.
+struct Target {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 8080;
+
+    asio::ip::tcp::endpoint endpoint() const { return {asio::ip::make_address(host), port}; }
+    std::string name() const;  // "127.0.0.1:8080"
+};
+
+/// Reads "127.0.0.1:8080" or "localhost:8080". Exits with 2 and a sentence where it is neither.
+Target parse_target(const std::string& host_and_port);
+
+/// The bytes of a valid request, to any stage: POST / with the body. `fields` are further field
+/// lines, each with its CRLF.
+std::string post(std::string_view body, std::string_view fields = {});
+
+/// An event as stages 3 to 10 understand it: the n-th of a load, spread over ten users.
+std::string event_body(std::size_t n);
+
+}  // namespace unfreeze

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+// The small words of HTTP (RFC 9110 section 5.6), shared by the request parser and the clients'
+// response parser. All of it works on bytes: HTTP's text is ASCII, whatever the locale.
+namespace unfreeze {
+
+/// A letter, digit or one of !#$%&'*+-.^_`|~ (RFC 9110 5.6.2).
+constexpr bool is_token_char(char c) {
+    constexpr auto table = [] {
+        std::array<bool, 256> allowed{};
+        for (const char letter : std::string_view{
+                 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~"}) {
+            allowed[static_cast<unsigned char>(letter)] = true;
+        }
+        return allowed;
+    }();
+    return table[static_cast<unsigned char>(c)];
+}
+
+/// A byte that no head may hold: a control other than tab, bare CR and NUL among them (RFC 9110 5.5).
+constexpr bool is_control_char(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t') || byte == 0x7f;
+}
+
+constexpr bool is_token(std::string_view text) {
+    for (const char c : text) {
+        if (!is_token_char(c)) {
+            return false;
+        }
+    }
+    return !text.empty();
+}
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// Field names, and the words in many values, are the same in any letter case (RFC 9110 5.1).
+constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (to_lower(a[i]) != to_lower(b[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// Without the spaces and tabs around it: OWS (RFC 9110 5.6.3).
+constexpr std::string_view trimmed(std::string_view text) {
+    const std::size_t first = text.find_first_not_of(" \t");
+    if (first == std::string_view::npos) {
+        return {};
+    }
+    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// Calls `each` with every element of a comma-separated list; empty elements are skipped, as
+/// RFC 9110 5.6.1.2 asks of a recipient.
+template <typename Each>
+constexpr void for_each_element(std::string_view list, Each each) {
+    while (!list.empty()) {
+        const std::size_t comma = list.find(',');
+        const std::string_view element = trimmed(list.substr(0, comma));
+        if (!element.empty()) {
+            each(element);
+        }
+        list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    }
+}
+
+/// One field line cut at its colon; both empty where it is no field line: a name that is no token,
+/// a space before the colon, a control byte in the value (RFC 9112 section 5).
+struct Field {
+    std::string_view name;
+    std::string_view value;
+};
+
+constexpr Field parse_field(std::string_view line) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) {
+        return {};
+    }
+    for (const char c : line) {
+        if (is_control_char(c)) {
+            return {};
+        }
+    }
+    return {line.substr(0, colon), trimmed(line.substr(colon + 1))};
+}
+
+/// A length in decimal digits alone, no sign and no list (RFC 9112 6.2), or -1 where it is none.
+/// A length past what 18 digits hold is given as the largest: it is over any limit.
+constexpr long long parse_length(std::string_view digits) {
+    constexpr long long largest = 999'999'999'999'999'999;
+    long long length = 0;
+    for (const char c : digits) {
+        if (!is_digit(c)) {
+            return -1;
+        }
+        length = length > largest / 10 - 1 ? largest : length * 10 + (c - '0');
+    }
+    return digits.empty() ? -1 : length;
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,413 @@
+#include "common/http.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <ctime>
+#include <iterator>
+
+#include "common/grammar.hpp"
+
+namespace unfreeze {
+namespace {
+
+constexpr std::size_t npos = std::string_view::npos;
+
+/// A parser between two requests keeps this much of its buffer, so that small requests cost no
+/// allocation and an idle connection holds next to nothing.
+constexpr std::size_t idle_buffer_bytes_max = 1024;
+
+constexpr std::string_view reason_phrase(int status) {
+    switch (status) {
+        case 200: return "OK";
+        case 202: return "Accepted";
+        case 400: return "Bad Request";
+        case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 413: return "Content Too Large";
+        case 417: return "Expectation Failed";
+        case 431: return "Request Header Fields Too Large";
+        case 501: return "Not Implemented";
+        case 503: return "Service Unavailable";
+        case 505: return "HTTP Version Not Supported";
+        default: return "";  // the phrase may be empty (RFC 9112 section 4)
+    }
+}
+
+/// The bytes of a request-target: a URI's, less the fragment's # (RFC 9112 3.2, RFC 3986 2).
+constexpr bool is_target_char(char c) {
+    return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+           std::string_view{"-._~%!$&'()*+,;=:@/?[]"}.find(c) != npos;
+}
+
+/// uri-host [ ":" port ] (RFC 9110 7.2), or nothing; shallow, but no list and no path passes.
+constexpr bool is_host_char(char c) {
+    return is_target_char(c) && c != '/' && c != '?' && c != '@' && c != ',';
+}
+
+bool all_of(std::string_view text, bool (*matches)(char)) {
+    return std::all_of(text.begin(), text.end(), matches);
+}
+
+/// The target forms of RFC 9112 3.2: origin, absolute, authority (for CONNECT alone), asterisk.
+bool is_target(std::string_view target, std::string_view method) {
+    return all_of(target, is_target_char) &&
+           (target.starts_with('/') || target == "*" || method == "CONNECT" ||
+            (!target.starts_with("://") && target.find("://") != npos));
+}
+
+}  // namespace
+
+std::string_view Request::path() const {
+    std::string_view path = target;
+    if (const std::size_t scheme = path.find("://"); !path.starts_with('/') && scheme != npos) {
+        const std::size_t authority_end = path.find_first_of("/?", scheme + 3);
+        path = authority_end == npos ? "/" : path.substr(authority_end);
+    }
+    path = path.substr(0, path.find('?'));
+    return path.empty() ? "/" : path;
+}
+
+Response error_response(int status, std::string_view reason, std::string_view detail,
+                        std::string_view fields) {
+    std::string body = fmt::format(R"({{"status":"error","reason":"{}")", reason);
+    if (!detail.empty()) {
+        fmt::format_to(std::back_inserter(body), R"(,"detail":"{}")", detail);
+    }
+    return {.status = status, .body = body + "}", .fields = fields};
+}
+
+void append_response(std::string& out, const Response& response, const Request& request) {
+    // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
+    const std::string_view connection = !request.keep_alive            ? "Connection: close\r\n"
+                                        : request.minor_version == 0 ? "Connection: keep-alive\r\n"
+                                                                     : "";
+    fmt::format_to(std::back_inserter(out),
+                   "HTTP/1.1 {} {}\r\n"
+                   "Date: {}\r\n"
+                   "Content-Type: {}\r\n"
+                   "Content-Length: {}\r\n"
+                   "{}{}\r\n",
+                   response.status, reason_phrase(response.status), http_date(std::time(nullptr)),
+                   response.content_type, response.body.size(), response.fields, connection);
+    if (request.method != "HEAD") {
+        out += response.body;
+    }
+}
+
+std::string to_bytes(const Response& response) {
+    std::string bytes;
+    append_response(bytes, response);
+    return bytes;
+}
+
+std::string_view http_date(long long unix_seconds) {
+    // strftime would follow the locale, and formatting is dearer than looking: once a second.
+    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    thread_local long long formatted_for = -1;
+    thread_local std::string date;
+    if (unix_seconds != formatted_for) {
+        const std::time_t time = unix_seconds;
+        std::tm utc{};
+        gmtime_r(&time, &utc);
+        date = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                           days.at(static_cast<std::size_t>(utc.tm_wday)), utc.tm_mday,
+                           months.at(static_cast<std::size_t>(utc.tm_mon)), utc.tm_year + 1900,
+                           utc.tm_hour, utc.tm_min, utc.tm_sec);
+        formatted_for = unix_seconds;
+    }
+    return date;
+}
+
+std::size_t stated_content_length(std::string_view head) {
+    while (!head.empty()) {
+        const std::size_t line_end = head.find("\r\n");
+        const Field field = parse_field(head.substr(0, line_end));
+        if (equals_ignoring_case(field.name, "Content-Length")) {
+            return static_cast<std::size_t>(std::max(0LL, parse_length(field.value)));
+        }
+        head = line_end == npos ? std::string_view{} : head.substr(line_end + 2);
+    }
+    return 0;
+}
+
+void RequestParser::feed(std::string_view bytes) {
+    const std::size_t used = reads_ == Reads::nothing ? position_ : request_begin_;
+    buffer_.erase(0, used);
+    request_begin_ -= std::min(used, request_begin_);
+    position_ -= used;
+    scanned_ -= std::min(used, scanned_);
+    buffer_ += bytes;
+}
+
+RequestParser::Result RequestParser::next() {
+    if (reads_ == Reads::nothing) {
+        start();
+    }
+    Result result = Result::need_more;
+    if (reads_ == Reads::request_line || reads_ == Reads::fields) {
+        result = read_head();
+    }
+    if (result == Result::need_more && reads_ == Reads::body) {
+        result = read_body();
+    }
+    if (result == Result::need_more && reads_ == Reads::chunks) {
+        result = read_chunks();
+    }
+    if (!has_bytes() && reads_ == Reads::request_line && buffer_.capacity() > idle_buffer_bytes_max) {
+        std::string{}.swap(buffer_);
+        request_begin_ = position_ = scanned_ = 0;
+    }
+    return result;
+}
+
+RequestParser::Phase RequestParser::phase() const {
+    switch (reads_) {
+        case Reads::request_line: return has_bytes() ? Phase::head : Phase::idle;
+        case Reads::fields: return Phase::head;
+        case Reads::body:
+        case Reads::chunks: return Phase::body;
+        case Reads::nothing: break;
+    }
+    return Phase::idle;
+}
+
+bool RequestParser::take_continue() {
+    const bool nothing_sent_yet = phase() == Phase::body && !has_bytes() && body_.size == 0;
+    const bool waits = framing_.expects_continue && nothing_sent_yet;
+    framing_.expects_continue = framing_.expects_continue && phase() != Phase::body;
+    return waits;
+}
+
+void RequestParser::start() {
+    request_begin_ = scanned_ = position_;
+    reads_ = Reads::request_line;
+    framing_ = {};
+    body_ = {};
+    request_ = {};
+}
+
+/// Line by line, as lines arrive: a bad one is refused without waiting for the rest of the head.
+RequestParser::Result RequestParser::read_head() {
+    for (;;) {
+        const std::size_t newline = buffer_.find('\n', scanned_);
+        if (newline == npos) {
+            return read_part_of_line();
+        }
+        if (newline + 1 - request_begin_ > limits_.head_bytes_max) {
+            return refuse_head_size();
+        }
+        if (newline == position_ || buffer_[newline - 1] != '\r') {
+            return refuse(400, "bad_request", "a line ends with LF alone, not with CR LF");
+        }
+        const std::string_view line{buffer_.data() + position_, newline - 1 - position_};
+        position_ = scanned_ = newline + 1;
+
+        if (reads_ == Reads::request_line && line.empty()) {
+            request_begin_ = position_;  // empty lines before a request are skipped (RFC 9112 2.2)
+            continue;
+        }
+        if (reads_ == Reads::fields && line.empty()) {
+            return finish_head();
+        }
+        const Result result =
+            reads_ == Reads::request_line ? read_request_line(line) : read_field(line);
+        if (result == Result::refused) {
+            return result;
+        }
+    }
+}
+
+/// No line end yet. What can't become a line is refused now: a client that speaks another protocol
+/// may be waiting for us to speak first.
+RequestParser::Result RequestParser::read_part_of_line() {
+    const std::string_view unread = std::string_view{buffer_}.substr(position_);
+    for (std::size_t i = std::max(scanned_, position_ + 1) - 1; i < buffer_.size(); ++i) {
+        const bool may_be_line_end = buffer_[i] == '\r' && i + 1 == buffer_.size();
+        if (is_control_char(buffer_[i]) && !may_be_line_end) {
+            return refuse(400, "bad_request", "a control byte in the head");
+        }
+    }
+    if (reads_ == Reads::request_line && !unread.empty() && unread.front() != '\r' &&
+        !is_token_char(unread.front())) {
+        return refuse(400, "bad_request", "a request line starts with a method");
+    }
+    if (buffer_.size() - request_begin_ >= limits_.head_bytes_max) {
+        return refuse_head_size();
+    }
+    scanned_ = buffer_.size();
+    return Result::need_more;
+}
+
+/// method SP request-target SP HTTP-version (RFC 9112 section 3)
+RequestParser::Result RequestParser::read_request_line(std::string_view line) {
+    const std::size_t method_end = line.find(' ');
+    const std::size_t target_end = line.rfind(' ');
+    if (method_end == npos || target_end == method_end) {
+        return refuse(400, "bad_request", "a request line is METHOD TARGET HTTP/1.1");
+    }
+    const std::string_view method = line.substr(0, method_end);
+    const std::string_view target = line.substr(method_end + 1, target_end - method_end - 1);
+    const std::string_view version = line.substr(target_end + 1);
+    if (!is_token(method)) {
+        return refuse(400, "bad_request", "the method is no token");
+    }
+    if (!is_target(target, method)) {
+        return refuse(400, "bad_request", "the request target is no path and no URI");
+    }
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) ||
+        version[6] != '.' || !is_digit(version[7])) {
+        return refuse(400, "bad_request", "the request line ends with no HTTP version");
+    }
+    if (version != "HTTP/1.1" && version != "HTTP/1.0") {
+        return refuse(505, "http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here");
+    }
+    method_ = piece(method);
+    target_ = piece(target);
+    request_.minor_version = version.back() - '0';
+    reads_ = Reads::fields;
+    return Result::need_more;
+}
+
+RequestParser::Result RequestParser::read_field(std::string_view line) {
+    if (line.front() == ' ' || line.front() == '\t') {
+        return refuse(400, "bad_request", "a folded field line");  // RFC 9112 5.2
+    }
+    const auto [name, value] = parse_field(line);
+    if (name.empty()) {
+        return refuse(400, "bad_request", "a field line is NAME: VALUE, no space before the colon");
+    }
+    if (equals_ignoring_case(name, "Content-Length")) {
+        const long long length = parse_length(value);
+        if (length < 0 || framing_.content_length) {
+            return refuse(400, "bad_request", "Content-Length is one decimal number, given once");
+        }
+        framing_.content_length = static_cast<std::size_t>(length);
+    } else if (equals_ignoring_case(name, "Transfer-Encoding")) {
+        return read_transfer_encoding(value);
+    } else if (equals_ignoring_case(name, "Host")) {
+        if (framing_.host || !all_of(value, is_host_char)) {
+            return refuse(400, "bad_request", "Host is one host name, given once");
+        }
+        framing_.host = true;
+    } else if (equals_ignoring_case(name, "Connection")) {
+        for_each_element(value, [this](std::string_view option) {
+            framing_.close = framing_.close || equals_ignoring_case(option, "close");
+            framing_.keep_alive = framing_.keep_alive || equals_ignoring_case(option, "keep-alive");
+        });
+    } else if (equals_ignoring_case(name, "Expect")) {
+        if (!equals_ignoring_case(value, "100-continue")) {
+            return refuse(417, "expectation_failed", "100-continue is the one expectation met here");
+        }
+        framing_.expects_continue = true;
+    }
+    return Result::need_more;
+}
+
+/// One coding is understood: chunked, once, and last (RFC 9112 6.1 and 6.3).
+RequestParser::Result RequestParser::read_transfer_encoding(std::string_view codings) {
+    bool other = false;
+    bool after_chunked = false;
+    for_each_element(codings, [&](std::string_view coding) {
+        after_chunked = after_chunked || framing_.chunked;
+        const bool chunked = equals_ignoring_case(coding, "chunked");
+        framing_.chunked = framing_.chunked || chunked;
+        other = other || !chunked;
+    });
+    if (after_chunked || (!framing_.chunked && !other)) {
+        return refuse(400, "bad_request", "a transfer coding behind chunked, or none at all");
+    }
+    if (other) {
+        return refuse(501, "transfer_coding_not_implemented", "chunked is the one coding understood");
+    }
+    return Result::need_more;
+}
+
+/// All fields have been read: how long is the body, and may it come?
+RequestParser::Result RequestParser::finish_head() {
+    if (request_.minor_version == 1 && !framing_.host) {
+        return refuse(400, "bad_request", "HTTP/1.1 asks for a Host field");  // RFC 9112 3.2
+    }
+    if (framing_.chunked && framing_.content_length) {
+        return refuse(400, "bad_request", "a length beside a transfer coding");  // RFC 9112 6.3
+    }
+    if (framing_.chunked && request_.minor_version == 0) {
+        return refuse(400, "bad_request", "HTTP/1.0 has no transfer codings");  // RFC 9112 6.1
+    }
+    if (framing_.content_length.value_or(0) > limits_.body_bytes_max) {
+        return refuse_body_size();
+    }
+    // HTTP/1.0 knows no interim answers (RFC 9110 10.1.1).
+    framing_.expects_continue = framing_.expects_continue && request_.minor_version == 1;
+    request_.keep_alive = !framing_.close && (request_.minor_version == 1 || framing_.keep_alive);
+    body_.offset = position_ - request_begin_;
+    if (framing_.chunked) {
+        chunks_.emplace(limits_.body_bytes_max, limits_.head_bytes_max);
+    }
+    reads_ = framing_.chunked ? Reads::chunks : Reads::body;
+    return Result::need_more;
+}
+
+RequestParser::Result RequestParser::read_body() {
+    const std::size_t size = framing_.content_length.value_or(0);
+    if (buffer_.size() - position_ < size) {
+        return Result::need_more;
+    }
+    body_.size = size;
+    position_ += size;
+    return complete();
+}
+
+RequestParser::Result RequestParser::read_chunks() {
+    std::size_t body_end = request_begin_ + body_.offset + body_.size;
+    const ChunkedDecoder::Result result = chunks_->decode(buffer_, body_end, position_);
+    body_.size = body_end - request_begin_ - body_.offset;
+    switch (result) {
+        case ChunkedDecoder::Result::need_more: return Result::need_more;
+        case ChunkedDecoder::Result::done: return complete();
+        case ChunkedDecoder::Result::malformed: break;
+        case ChunkedDecoder::Result::body_too_large: return refuse_body_size();
+        case ChunkedDecoder::Result::trailer_too_large: return refuse_head_size();
+    }
+    return refuse(400, "bad_request", "the chunked body is malformed");
+}
+
+RequestParser::Result RequestParser::complete() {
+    request_.method = text(method_);
+    request_.target = text(target_);
+    request_.body = text(body_);
+    reads_ = Reads::nothing;
+    return Result::request;
+}
+
+RequestParser::Result RequestParser::refuse(int status, std::string_view reason,
+                                            std::string_view detail) {
+    refusal_ = error_response(status, reason, detail);
+    return Result::refused;
+}
+
+RequestParser::Result RequestParser::refuse_head_size() {
+    return refuse(431, "head_too_large",
+                  fmt::format("a head has at most {} bytes here", limits_.head_bytes_max));
+}
+
+RequestParser::Result RequestParser::refuse_body_size() {
+    return refuse(413, "body_too_large",
+                  fmt::format("a body has at most {} bytes here", limits_.body_bytes_max));
+}
+
+RequestParser::Piece RequestParser::piece(std::string_view text) const {
+    return {static_cast<std::size_t>(text.data() - buffer_.data()) - request_begin_, text.size()};
+}
+
+std::string_view RequestParser::text(Piece piece) const {
+    assert(request_begin_ + piece.offset + piece.size <= buffer_.size());
+    return {buffer_.data() + request_begin_ + piece.offset, piece.size};
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/chunked.hpp"
+
+// HTTP/1.1 without any I/O: bytes in, requests out, and the other way round for responses.
+namespace unfreeze {
+
+/// What one request may cost. Checked before the cost is paid.
+struct HttpLimits {
+    std::size_t head_bytes_max = 8 * 1024;   // request line and fields, line ends included
+    std::size_t body_bytes_max = 64 * 1024;  // after chunked coding is undone
+};
+
+/// One complete request. The views point into the parser that made it.
+struct Request {
+    std::string_view method;
+    std::string_view target;  // as sent: "/", "/metrics?x=1", "http://host/"
+    std::string_view body;
+    int minor_version = 1;    // of HTTP/1.x: 0 or 1
+    bool keep_alive = false;  // the client will send more on this connection (RFC 9112 9.3)
+
+    /// The target without scheme, host and query: what names the resource.
+    std::string_view path() const;
+};
+
+struct Response {
+    int status = 200;
+    std::string body;
+    std::string_view fields = {};  // further field lines, each with its CRLF: "Allow: POST\r\n"
+    std::string_view content_type = "application/json";
+};
+
+/// {"status":"error","reason":REASON,"detail":DETAIL}, the detail left out where it is empty.
+/// Both are our own words: nothing that a client sent is repeated, so nothing needs escaping.
+Response error_response(int status, std::string_view reason, std::string_view detail = {},
+                        std::string_view fields = {});
+
+/// Appends the response as bytes, framed for the request that it answers: its version, whether the
+/// connection stays open, and no body for HEAD. Without a request the connection is to be closed.
+void append_response(std::string& out, const Response& response, const Request& request = {});
+
+/// The same, as a string of its own.
+std::string to_bytes(const Response& response);
+
+/// A field value for `Date` (RFC 9110 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT", the time in seconds
+/// since 1970. The view is good until the calling thread asks for another second.
+std::string_view http_date(long long unix_seconds);
+
+/// The body's length as the head states it, believed as it stands; 0 where it says nothing that can
+/// be believed. For servers that trust their clients: RequestParser is the one that does not.
+std::size_t stated_content_length(std::string_view head);
+
+/// Finds the requests in a stream of bytes, however the stream is cut, and trusts none of it: what
+/// is malformed, over a limit, or could be read in two ways is refused (RFC 9112 section 11.2).
+class RequestParser {
+public:
+    enum class Result {
+        need_more,  // feed() more bytes
+        request,    // request() is the next one; its views are good until feed() or next()
+        refused,    // refusal() says why; the stream can't be trusted any further
+    };
+
+    /// What the parser waits for, as far as deadlines are concerned.
+    enum class Phase { idle, head, body };
+
+    explicit RequestParser(const HttpLimits& limits) : limits_{limits} {}
+
+    void feed(std::string_view bytes);
+    Result next();
+
+    const Request& request() const { return request_; }
+    const Response& refusal() const { return refusal_; }
+
+    Phase phase() const;
+
+    /// True once for each request whose client waits for "100 Continue" before it sends the body
+    /// (RFC 9110 10.1.1); to be asked when next() wants more.
+    bool take_continue();
+
+    /// Whether bytes were fed that no request has used up.
+    bool has_bytes() const { return position_ < buffer_.size(); }
+
+private:
+    enum class Reads { request_line, fields, body, chunks, nothing };
+
+    /// A piece of buffer_, by offset from request_begin_: the buffer moves between feeds.
+    struct Piece {
+        std::size_t offset = 0;
+        std::size_t size = 0;
+    };
+
+    /// What the fields said about framing. Kept apart, so that a new request starts from nothing.
+    struct Framing {
+        std::optional<std::size_t> content_length;
+        bool chunked = false;
+        bool host = false;
+        bool close = false;
+        bool keep_alive = false;
+        bool expects_continue = false;
+    };
+
+    void start();
+    Result read_head();
+    Result read_part_of_line();
+    Result read_request_line(std::string_view line);
+    Result read_field(std::string_view line);
+    Result read_transfer_encoding(std::string_view codings);
+    Result finish_head();
+    Result read_body();
+    Result read_chunks();
+    Result complete();
+    Result refuse(int status, std::string_view reason, std::string_view detail);
+    Result refuse_head_size();
+    Result refuse_body_size();
+    Piece piece(std::string_view text) const;
+    std::string_view text(Piece piece) const;
+
+    HttpLimits limits_;
+    std::string buffer_;
+    std::size_t request_begin_ = 0;  // offset of the first byte of the request being read
+    std::size_t position_ = 0;       // offset of the first byte not yet understood
+    std::size_t scanned_ = 0;        // no line end before this offset: not looked for twice
+    Reads reads_ = Reads::request_line;
+    Framing framing_;
+    Piece method_;
+    Piece target_;
+    Piece body_;
+    std::optional<ChunkedDecoder> chunks_;
+    Request request_;
+    Response refusal_;
+};
+
+}  // namespace unfreeze

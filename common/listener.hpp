@@ -1,0 +1,44 @@
+#pragma once
+
+#include <asio.hpp>
+#include <cstdint>
+#include <string>
+
+#include "common/command_line.hpp"
+
+namespace unfreeze {
+
+using asio::ip::tcp;
+
+/// Where a server listens.
+struct ListenOptions {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 8080;  // 0: a free one
+};
+
+void add_listen_options(CommandLine& command_line, ListenOptions& options);
+
+/// A listening socket that outlives a shortage. Accepting fails in two ways. Where the process or
+/// the machine has run out of descriptors or memory, the fault is ours and passes: accepting
+/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog. Anything
+/// else means that the socket itself is broken: std::system_error.
+class Listener {
+public:
+    /// Binds, listens and prints "listening on HOST:PORT". Exits with 2 and a sentence where the
+    /// address is in use or is not ours.
+    Listener(asio::io_context& io, const ListenOptions& options);
+
+    /// The next connection; waits for it.
+    tcp::socket accept();
+    asio::awaitable<tcp::socket> async_accept();
+
+private:
+    bool is_shortage(const asio::error_code& error);
+    tcp::socket accepted(tcp::socket socket);
+
+    tcp::acceptor acceptor_;
+    asio::steady_timer pause_;       // between two tries during a shortage
+    bool in_shortage_ = false;       // so that each shortage is reported once, not at each try
+};
+
+}  // namespace unfreeze

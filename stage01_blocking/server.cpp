@@ -1,0 +1,71 @@
+// Stage 1: one thread, blocking reads. Clients are served in turn, until one of them says nothing.
+#include <asio.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "common/http.hpp"
+#include "common/listener.hpp"
+
+namespace unfreeze {
+
+// ---- options ----------------------------------------------------------------------------------
+
+struct Options {
+    ListenOptions listen;
+};
+
+Options parse_options(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Stage 1: a server that one silent client freezes."};
+    add_listen_options(command_line, options.listen);
+    command_line.parse(argc, argv);
+    return options;
+}
+
+// ---- handle -----------------------------------------------------------------------------------
+
+Response work(std::string_view body);
+
+/// Reads one request, answers it and closes. The shortcut taken: whatever comes before an empty
+/// line is a head, and what it says about the body's length is believed. Stage 3 stops believing.
+void handle(tcp::socket socket) {
+    try {
+        std::string bytes;
+        const std::size_t head = asio::read_until(socket, asio::dynamic_buffer(bytes), "\r\n\r\n");
+        const std::size_t body = stated_content_length(std::string_view{bytes}.substr(0, head));
+        while (bytes.size() < head + body) {
+            asio::read(socket, asio::dynamic_buffer(bytes), asio::transfer_at_least(1));
+        }
+        const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
+        asio::write(socket, asio::buffer(answer));
+    } catch (const std::system_error&) {
+        // The client has left, or the connection broke: its own affair, and the end of it.
+    }
+}
+
+/// Accepts the next client when the last one has been handled, and not before.
+void accept_all(Listener& listener) {
+    for (;;) {
+        handle(listener.accept());
+    }
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+/// What a request asks for: here, to hear itself.
+Response work(std::string_view body) {
+    return {.status = 200, .body = std::string{body}, .content_type = "application/octet-stream"};
+}
+
+}  // namespace unfreeze
+
+// ---- main -------------------------------------------------------------------------------------
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    const Options options = parse_options(argc, argv);
+    asio::io_context io;
+    Listener listener{io, options.listen};
+    accept_all(listener);
+}

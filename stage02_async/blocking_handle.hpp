@@ -1,0 +1,30 @@
+#pragma once
+
+#include <asio.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "common/http.hpp"
+
+namespace unfreeze {
+
+/// Stage 1's handling of one client, for the two programs beside this file: reads one request,
+/// waiting in the thread that calls, answers it with its own body and closes.
+inline void handle(asio::ip::tcp::socket socket) {
+    try {
+        std::string bytes;
+        const std::size_t head = asio::read_until(socket, asio::dynamic_buffer(bytes), "\r\n\r\n");
+        const std::size_t body = stated_content_length(std::string_view{bytes}.substr(0, head));
+        while (bytes.size() < head + body) {
+            asio::read(socket, asio::dynamic_buffer(bytes), asio::transfer_at_least(1));
+        }
+        const std::string answer = to_bytes(
+            {.body = bytes.substr(head, body), .content_type = "application/octet-stream"});
+        asio::write(socket, asio::buffer(answer));
+    } catch (const std::system_error&) {
+        // The client has left, or the connection broke: its own affair, and the end of it.
+    }
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,77 @@
+// Stage 2: the same loop with co_await. A silent client keeps only its own coroutine waiting.
+#include <asio.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "common/http.hpp"
+#include "common/listener.hpp"
+#include "common/spawn.hpp"
+
+namespace unfreeze {
+
+// ---- options ----------------------------------------------------------------------------------
+
+struct Options {
+    ListenOptions listen;
+};
+
+Options parse_options(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Stage 2: one thread, one coroutine a connection."};
+    add_listen_options(command_line, options.listen);
+    command_line.parse(argc, argv);
+    return options;
+}
+
+// ---- handle -----------------------------------------------------------------------------------
+
+Response work(std::string_view body);
+
+/// Reads one request, answers it and closes. The shortcut taken: whatever comes before an empty
+/// line is a head, and what it says about the body's length is believed. Stage 3 stops believing.
+asio::awaitable<void> handle(tcp::socket socket) {
+    try {
+        std::string bytes;
+        const std::size_t head = co_await asio::async_read_until(
+            socket, asio::dynamic_buffer(bytes), "\r\n\r\n", asio::use_awaitable);
+        const std::size_t body = stated_content_length(std::string_view{bytes}.substr(0, head));
+        while (bytes.size() < head + body) {
+            co_await asio::async_read(socket, asio::dynamic_buffer(bytes),
+                                      asio::transfer_at_least(1), asio::use_awaitable);
+        }
+        const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
+        co_await asio::async_write(socket, asio::buffer(answer), asio::use_awaitable);
+    } catch (const std::system_error&) {
+        // The client has left, or the connection broke: its own affair, and the end of it.
+    }
+}
+
+/// Accepts the next client at once: each is handled by a coroutine of its own.
+asio::awaitable<void> accept_all(Listener& listener) {
+    for (;;) {
+        tcp::socket socket = co_await listener.async_accept();
+        const auto executor = socket.get_executor();
+        asio::co_spawn(executor, handle(std::move(socket)), stop_on_exception);
+    }
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+/// What a request asks for: here, to hear itself.
+Response work(std::string_view body) {
+    return {.status = 200, .body = std::string{body}, .content_type = "application/octet-stream"};
+}
+
+}  // namespace unfreeze
+
+// ---- main -------------------------------------------------------------------------------------
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    const Options options = parse_options(argc, argv);
+    asio::io_context io;
+    Listener listener{io, options.listen};
+    asio::co_spawn(io, accept_all(listener), stop_on_exception);
+    io.run();
+}

@@ -1,0 +1,31 @@
+// The first alternative to coroutines: a thread for each connection. Silent clients are harmless,
+// and each of them costs a thread.
+#include <fmt/format.h>
+
+#include <asio.hpp>
+#include <system_error>
+#include <thread>
+
+#include "common/listener.hpp"
+#include "common/log.hpp"
+#include "stage02_async/blocking_handle.hpp"
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    ListenOptions options;
+    CommandLine command_line{"Beside stage 2: a thread for each connection."};
+    add_listen_options(command_line, options);
+    command_line.parse(argc, argv);
+
+    asio::io_context io;
+    Listener listener{io, options};
+    for (;;) {
+        tcp::socket socket = listener.accept();
+        try {
+            std::thread{handle, std::move(socket)}.detach();
+        } catch (const std::system_error& error) {
+            // No thread to be had: this client is let go, the others are served on.
+            notice(fmt::format("a client turned away: {}", error.code().message()));
+        }
+    }
+}

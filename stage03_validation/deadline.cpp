@@ -1,0 +1,44 @@
+#include "stage03_validation/deadline.hpp"
+
+namespace unfreeze {
+
+Deadline::Deadline(asio::ip::tcp::socket& socket)
+    : state_{std::make_shared<State>(
+          State{asio::steady_timer{socket.get_executor()}, &socket, clock::time_point::max()})} {}
+
+Deadline::~Deadline() {
+    state_->socket = nullptr;
+    state_->timer.cancel();
+}
+
+void Deadline::expire_at(clock::time_point deadline) {
+    state_->deadline = deadline;
+    state_->expired = false;
+    if (!state_->waiting) {
+        wait(state_);
+    } else if (state_->deadline < state_->timer.expiry()) {
+        state_->timer.cancel();  // wakes the handler, which waits anew, for less long
+    }
+}
+
+bool Deadline::expired() const { return state_->expired; }
+
+void Deadline::wait(const std::shared_ptr<State>& state) {
+    state->waiting = true;
+    state->timer.expires_at(state->deadline);
+    state->timer.async_wait([state](const asio::error_code&) {
+        state->waiting = false;
+        if (state->socket == nullptr) {
+            return;
+        }
+        if (clock::now() < state->deadline) {
+            wait(state);
+            return;
+        }
+        state->expired = true;
+        asio::error_code closed_already;
+        state->socket->cancel(closed_already);
+    });
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,138 @@
+#include "stage03_validation/event.hpp"
+
+#include <fmt/format.h>
+#include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
+#include <limits>
+#include <optional>
+
+namespace unfreeze {
+namespace {
+
+/// Hears RapidJSON's reader and keeps what belongs to the event. Each handler returns false to stop
+/// the reader, with the reason in `error`.
+class EventReader {
+public:
+    bool Null() { return value("null"); }
+    bool Bool(bool) { return value("a boolean"); }
+    bool Int(int number) { return integer(number); }
+    bool Uint(unsigned number) { return integer(number); }
+    bool Int64(std::int64_t number) { return integer(number); }
+    bool Uint64(std::uint64_t number) {
+        return number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())
+                   ? integer(static_cast<std::int64_t>(number))
+                   : value("a number out of range");
+    }
+    bool Double(double) { return value("a number with a fraction, an exponent or too many digits"); }
+    bool RawNumber(const char*, rapidjson::SizeType, bool) { return value("a number"); }
+
+    bool String(const char* text, rapidjson::SizeType size, bool) {
+        if (at_member() && (member_ == "user" || member_ == "action")) {
+            return keep(member_ == "user" ? user_ : action_, std::string{text, size});
+        }
+        return value("a string");
+    }
+
+    bool Key(const char* text, rapidjson::SizeType size, bool) {
+        if (depth_ == 1) {
+            member_.assign(text, size);
+        }
+        return true;
+    }
+
+    bool StartObject() { return (depth_ == 0 || value("an object")) && deeper(); }
+    bool EndObject(rapidjson::SizeType) { return shallower(); }
+    bool StartArray() { return value("an array") && deeper(); }
+    bool EndArray(rapidjson::SizeType) { return shallower(); }
+
+    /// The event, once the reader has come to the end.
+    std::variant<Event, EventError> result() const {
+        if (!user_ || !action_ || !amount_) {
+            const char* missing = !user_ ? "user" : !action_ ? "action" : "amount";
+            return EventError{fmt::format("member '{}' is missing", missing)};
+        }
+        return Event{*user_, *action_, *amount_};
+    }
+
+    /// Why the reader was stopped; empty where it stopped by itself.
+    const std::string& error() const { return error_; }
+
+private:
+    bool at_member() const { return depth_ == 1; }
+
+    bool deeper() {
+        ++depth_;
+        return true;
+    }
+
+    bool shallower() {
+        --depth_;
+        return true;
+    }
+
+    bool integer(std::int64_t number) {
+        return at_member() && member_ == "amount" ? keep(amount_, number) : value("a number");
+    }
+
+    template <typename T>
+    bool keep(std::optional<T>& member, T value) {
+        if (member) {
+            return stop(fmt::format("member '{}' stands there twice", member_));
+        }
+        member = std::move(value);
+        return true;
+    }
+
+    /// A value that the event has no use for: fine, unless it stands where one of ours should.
+    bool value(std::string_view what) {
+        if (depth_ == 0) {
+            return stop(fmt::format("an object is expected, not {}", what));
+        }
+        if (at_member() && (member_ == "user" || member_ == "action")) {
+            return stop(fmt::format("member '{}' is to be a string, not {}", member_, what));
+        }
+        if (at_member() && member_ == "amount") {
+            return stop(fmt::format("member 'amount' is to be a 64-bit integer, not {}", what));
+        }
+        return true;
+    }
+
+    bool stop(std::string error) {
+        error_ = std::move(error);
+        return false;
+    }
+
+    std::size_t depth_ = 0;  // of the value that comes next: 1 is a member of the event
+    std::string member_;     // the name last read at depth 1
+    std::optional<std::string> user_;
+    std::optional<std::string> action_;
+    std::optional<std::int64_t> amount_;
+    std::string error_;
+};
+
+}  // namespace
+
+std::variant<Event, EventError> parse_event(std::string_view json) {
+    // Iterative, because a recursive reader's stack is the client's to overflow.
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+    rapidjson::MemoryStream stream{json.data(), json.size()};
+    rapidjson::Reader reader;
+    EventReader event;
+    const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, event);
+    if (!event.error().empty()) {
+        return EventError{event.error()};
+    }
+    if (parsed.IsError()) {
+        return EventError{fmt::format("no JSON at byte {}: {}", parsed.Offset(),
+                                      rapidjson::GetParseError_En(parsed.Code()))};
+    }
+    if (stream.Tell() != json.size()) {
+        // The reader takes a NUL for the end of its text.
+        return EventError{fmt::format("no JSON at byte {}: a NUL", stream.Tell())};
+    }
+    return event.result();
+}
+
+}  // namespace unfreeze

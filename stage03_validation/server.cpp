@@ -1,0 +1,81 @@
+// Stage 3: a session that trusts nobody, and a typed event.
+#include <asio.hpp>
+#include <variant>
+
+#include "common/http.hpp"
+#include "common/listener.hpp"
+#include "common/spawn.hpp"
+#include "stage03_validation/event.hpp"
+#include "stage03_validation/session.hpp"
+
+namespace unfreeze {
+
+// ---- options ----------------------------------------------------------------------------------
+
+struct Options {
+    ListenOptions listen;
+    SessionLimits limits;
+};
+
+Options parse_options(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Stage 3: nothing that a client sends is believed."};
+    add_listen_options(command_line, options.listen);
+    add_session_limits(command_line, options.limits);
+    command_line.parse(argc, argv);
+    return options;
+}
+
+// ---- handle -----------------------------------------------------------------------------------
+
+Response work(const Event& event);
+
+/// The answer to one request: POST / with an event for a body.
+Response answer(const Request& request) {
+    if (request.path() != "/") {
+        return error_response(404, "not_found", "events go to /");
+    }
+    if (request.method != "POST") {
+        return error_response(405, "method_not_allowed", "an event comes by POST", "Allow: POST\r\n");
+    }
+    const auto parsed = parse_event(request.body);
+    if (const auto* error = std::get_if<EventError>(&parsed)) {
+        return error_response(400, "invalid_json", error->detail);
+    }
+    return work(std::get<Event>(parsed));
+}
+
+/// Answers one client's requests, in order, until the session is over.
+asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
+    Session session{std::move(socket), options.limits};
+    while (const Request* request = co_await session.next()) {
+        session.reply(answer(*request));
+    }
+}
+
+/// Accepts the next client at once: each is handled by a coroutine of its own.
+asio::awaitable<void> accept_all(Listener& listener, const Options& options) {
+    for (;;) {
+        tcp::socket socket = co_await listener.async_accept();
+        const auto executor = socket.get_executor();
+        asio::co_spawn(executor, handle(std::move(socket), options), stop_on_exception);
+    }
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+/// What an event asks for: nothing yet. Stage 4 keeps balances.
+Response work(const Event&) { return {.status = 200, .body = R"({"status":"accepted"})"}; }
+
+}  // namespace unfreeze
+
+// ---- main -------------------------------------------------------------------------------------
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    const Options options = parse_options(argc, argv);
+    asio::io_context io;
+    Listener listener{io, options.listen};
+    asio::co_spawn(io, accept_all(listener, options), stop_on_exception);
+    io.run();
+}

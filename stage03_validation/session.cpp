@@ -1,0 +1,168 @@
+#include "stage03_validation/session.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A client that pipelines has its answers gathered up to this size before they are sent.
+constexpr std::size_t output_bytes_max = 64 * 1024;
+
+/// Where a thread's sockets are read into, one at a time: the bytes go to the parser before anything
+/// else can run. Thousands of idle connections then hold no read buffer at all.
+std::span<char> read_buffer() {
+    thread_local std::array<char, 64 * 1024> buffer;
+    return buffer;
+}
+
+}  // namespace
+
+void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
+    command_line.add("--head-bytes-max", limits.http.head_bytes_max, 64, 1 << 20,
+                     "largest request line and fields together");
+    command_line.add("--body-bytes-max", limits.http.body_bytes_max, 0, 1 << 30, "largest body");
+    command_line.add("--idle-ms", limits.idle_ms, 1ms, 24h, "patience between requests");
+    command_line.add("--head-ms", limits.head_ms, 1ms, 24h, "time for a whole head");
+    command_line.add("--body-ms", limits.body_ms, 1ms, 24h, "time for a whole body");
+    command_line.add("--write-ms", limits.write_ms, 1ms, 24h, "time for a client to take answers");
+    command_line.add("--linger-ms", limits.linger_ms, 0ms, 24h,
+                     "time for a refused client to stop sending");
+}
+
+Session::Session(asio::ip::tcp::socket socket, const SessionLimits& limits)
+    : socket_{std::move(socket)}, limits_{limits}, deadline_{socket_}, parser_{limits.http} {
+    asio::error_code broken_already;
+    socket_.non_blocking(true, broken_already);
+}
+
+asio::awaitable<const Request*> Session::next() {
+    while (state_ == State::open) {
+        if (output_.size() >= output_bytes_max) {
+            co_await flush();
+            continue;
+        }
+        const RequestParser::Result result = parser_.next();
+        if (result == RequestParser::Result::request) {
+            co_return &parser_.request();
+        }
+        if (result == RequestParser::Result::refused) {
+            refuse(parser_.refusal());
+            break;
+        }
+        if (parser_.take_continue()) {
+            output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        }
+        co_await flush();
+        co_await read();
+    }
+    co_await flush();
+    co_await linger();
+    co_return nullptr;
+}
+
+void Session::reply(const Response& response) {
+    const Request& request = parser_.request();
+    append_response(output_, response, request);
+    timed_phase_.reset();
+    if (!request.keep_alive) {
+        state_ = State::closing;
+    }
+}
+
+/// Sends what has gathered. A client that does not take it in time has left, as far as we can tell.
+asio::awaitable<void> Session::flush() {
+    if (output_.empty() || state_ == State::broken) {
+        co_return;
+    }
+    deadline_.expire_at(Deadline::clock::now() + limits_.write_ms);
+    asio::error_code error;
+    co_await asio::async_write(socket_, asio::buffer(output_),
+                               asio::redirect_error(asio::use_awaitable, error));
+    output_.clear();
+    if (error) {
+        state_ = State::broken;
+    }
+}
+
+/// Waits for bytes and feeds them to the parser, or ends the session: with 408 for a client that
+/// took too long, with 400 for one that left in the middle of a request.
+asio::awaitable<void> Session::read() {
+    if (state_ != State::open) {
+        co_return;
+    }
+    const Phase phase = parser_.phase();
+    if (phase != timed_phase_) {
+        timed_phase_ = phase;
+        due_ = Deadline::clock::now() + patience(phase);
+    }
+    deadline_.expire_at(due_);
+
+    // Wait first, then read: while a client is silent no buffer waits with it.
+    asio::error_code error;
+    co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                                asio::redirect_error(asio::use_awaitable, error));
+    if (deadline_.expired()) {
+        refuse(error_response(408, "timeout",
+                              fmt::format("the {} took longer than {} ms",
+                                          phase == Phase::idle   ? "next request"
+                                          : phase == Phase::head ? "head"
+                                                                 : "body",
+                                          patience(phase).count())));
+        co_return;
+    }
+    const std::span<char> buffer = read_buffer();
+    const std::size_t bytes = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+    if (error == asio::error::would_block) {
+        co_return;  // woken for nothing: next() comes back here
+    }
+    if (error == asio::error::eof && phase != Phase::idle) {
+        refuse(error_response(400, "bad_request", "the connection ended inside a request"));
+    } else if (error) {
+        state_ = State::broken;
+    } else {
+        parser_.feed({buffer.data(), bytes});
+    }
+}
+
+/// Closes in two steps where the client may still be sending (RFC 9112 9.6): to close a socket with
+/// unread bytes resets the connection, and the reset can overtake the answer that says why.
+asio::awaitable<void> Session::linger() {
+    asio::error_code error;
+    if (state_ == State::broken ||
+        (!refused_ && !parser_.has_bytes() && socket_.available(error) == 0)) {
+        co_return;
+    }
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    deadline_.expire_at(Deadline::clock::now() + limits_.linger_ms);
+    const std::span<char> buffer = read_buffer();
+    while (!error || error == asio::error::would_block) {
+        co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                                    asio::redirect_error(asio::use_awaitable, error));
+        if (error || deadline_.expired()) {
+            co_return;
+        }
+        socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+    }
+}
+
+void Session::refuse(const Response& response) {
+    append_response(output_, response);
+    refused_ = true;
+    state_ = State::closing;
+}
+
+std::chrono::milliseconds Session::patience(Phase phase) const {
+    switch (phase) {
+        case Phase::idle: return limits_.idle_ms;
+        case Phase::head: return limits_.head_ms;
+        case Phase::body: return limits_.body_ms;
+    }
+    return limits_.idle_ms;
+}
+
+}  // namespace unfreeze

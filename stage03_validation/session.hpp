@@ -1,0 +1,67 @@
+#pragma once
+
+#include <asio.hpp>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "common/command_line.hpp"
+#include "common/http.hpp"
+#include "stage03_validation/deadline.hpp"
+
+namespace unfreeze {
+
+/// What one connection may cost, in bytes and in time.
+struct SessionLimits {
+    HttpLimits http;
+    std::chrono::milliseconds idle_ms{30'000};   // between requests, and before the first
+    std::chrono::milliseconds head_ms{10'000};   // for a whole head, from its first byte
+    std::chrono::milliseconds body_ms{30'000};   // for a whole body, from the end of its head
+    std::chrono::milliseconds write_ms{30'000};  // for the client to take what it asked for
+    std::chrono::milliseconds linger_ms{2'000};  // for a refused client to stop sending
+};
+
+void add_session_limits(CommandLine& command_line, SessionLimits& limits);
+
+/// One client's connection. It trusts nobody: what comes is bounded, timed and checked, and every
+/// refusal is answered in words. A client's error ends its session and is never an exception.
+class Session {
+public:
+    /// The socket is the session's from here on, and closed with it.
+    Session(asio::ip::tcp::socket socket, const SessionLimits& limits);
+
+    /// The next request, in order of arrival; null when the session is over. It is good until the
+    /// next call. While whole requests are at hand their answers gather, to leave in one write.
+    asio::awaitable<const Request*> next();
+
+    /// Answers the request that next() gave last. Each request gets one answer.
+    void reply(const Response& response);
+
+private:
+    using Phase = RequestParser::Phase;
+
+    enum class State {
+        open,
+        closing,  // the last answer has been given and has yet to leave
+        broken,   // nothing more can be sent
+    };
+
+    asio::awaitable<void> flush();
+    asio::awaitable<void> read();
+    asio::awaitable<void> linger();
+    void refuse(const Response& response);
+    std::chrono::milliseconds patience(Phase phase) const;
+
+    asio::ip::tcp::socket socket_;
+    SessionLimits limits_;
+    Deadline deadline_;  // refers to socket_, so it goes first
+    RequestParser parser_;
+    std::optional<Phase> timed_phase_;  // what the client is expected to finish ...
+    Deadline::clock::time_point due_;   // ... and by when: more bytes buy no more time
+    std::string output_;                // answers on their way
+    bool refused_ = false;              // the client may be sending what nobody will read
+    State state_ = State::open;
+};
+
+}  // namespace unfreeze
