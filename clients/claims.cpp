@@ -19,8 +19,9 @@ constexpr std::size_t last = 10;  // stages in the course
 
 /// A probe's outcome, in words.
 std::string words(std::optional<std::chrono::microseconds> answered) {
-    return answered ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
-                    : fmt::format("no answer in {} ms", frozen_after.count());
+    return answered
+               ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
+               : fmt::format("no answer in {} ms", frozen_after.count());
 }
 
 /// A probe while `silent` clients are connected and say nothing, and another once they have left.
@@ -139,7 +140,8 @@ Finding large_body(const Target& target) {
     }
     const int status = response ? response->status : 0;
     return {status == 413 && sent < stated,
-            fmt::format("{} after {} of {} KiB", status == 0 ? "nothing" : std::to_string(status),
+            fmt::format("{} when {} of {} KiB were sent",
+                        status == 0 ? "no answer" : std::to_string(status),
                         sent / 1024, stated / 1024)};
 }
 

@@ -17,9 +17,9 @@ struct Finding {
     std::string figure;  // "no answer in 1000 ms", "0.3 ms", "refused 200 of 200"
 };
 
-/// One thing that the course teaches: a sentence, an experiment over the wire that any server can be
-/// put to, and the stages in which the sentence is true. In all others the experiment must fail: a
-/// stage that stops failing as taught is as broken as one that stops working.
+/// One thing that the course teaches: a sentence, an experiment over the wire that any server can
+/// be put to, and the stages in which the sentence is true. In all others the experiment must fail:
+/// a stage that stops failing as taught is as broken as one that stops working.
 struct Claim {
     std::string_view name;      // for the command line: "silent-client"
     std::string_view sentence;  // for people
@@ -39,7 +39,8 @@ std::span<const Claim> all_claims();
 /// One of them. Its name is known to exist.
 const Claim& claim(std::string_view name);
 
-/// How long a client waits before it calls a server frozen. Ten thousand times what an answer takes.
+/// How long a client waits before it calls a server frozen. Ten thousand times what an answer
+/// takes.
 constexpr std::chrono::milliseconds frozen_after{1'000};
 
 }  // namespace unfreeze

@@ -6,7 +6,8 @@ namespace unfreeze {
 
 Connection::Connection(const Target& target) {
     asio::error_code error = asio::error::timed_out;
-    socket_.async_connect(target.endpoint(), [&](const asio::error_code& result) { error = result; });
+    socket_.async_connect(target.endpoint(),
+                          [&](const asio::error_code& result) { error = result; });
     connected_ = within(default_patience) && !error;
 }
 
@@ -25,10 +26,11 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
         if (result == ResponseParser::Result::need_more) {
             asio::error_code error;
             std::size_t bytes = 0;
-            socket_.async_read_some(asio::buffer(buffer), [&](const asio::error_code& e, std::size_t n) {
-                error = e;
-                bytes = n;
-            });
+            socket_.async_read_some(asio::buffer(buffer),
+                                    [&](const asio::error_code& e, std::size_t n) {
+                                        error = e;
+                                        bytes = n;
+                                    });
             if (!within(std::chrono::duration_cast<std::chrono::milliseconds>(
                     deadline - std::chrono::steady_clock::now()))) {
                 return std::nullopt;

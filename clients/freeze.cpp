@@ -43,7 +43,8 @@ void connect_netcats(std::list<Process>& netcats, std::size_t count, const Targe
 int main(int argc, char** argv) {
     ServerOptions options;
     std::size_t clients = 20;
-    CommandLine command_line{"Connects silent netcats, and tells whether the server still answers."};
+    CommandLine command_line{
+        "Connects silent netcats, and tells whether the server still answers."};
     add_server_options(command_line, options);
     command_line.add("--clients", clients, 1, 1'000, "how many netcats");
     command_line.parse(argc, argv);

@@ -2,8 +2,8 @@
 // resident memory, read from /proc, and whether it still answers beside them.
 #include <fmt/format.h>
 
-#include <asio.hpp>
 #include <algorithm>
+#include <asio.hpp>
 #include <charconv>
 #include <chrono>
 #include <cstdio>

@@ -83,11 +83,9 @@ int run_stage_client(int argc, char** argv, StageClient client) {
         const Finding finding = tested.experiment(target);
         const bool expected = finding.holds == tested.holds_in(client.stage);
         as_taught = as_taught && expected;
-        say(fmt::format("  {:<52} {:<5} {}\n{}", tested.sentence, finding.holds ? "yes" : "no",
-                        finding.figure,
-                        expected ? ""
-                                 : fmt::format("    NOT AS TAUGHT: it is true {}\n",
-                                               tested.range())));
+        say(fmt::format(
+            "  {:<52} {:<5} {}\n{}", tested.sentence, finding.holds ? "yes" : "no", finding.figure,
+            expected ? "" : fmt::format("    NOT AS TAUGHT: it is true {}\n", tested.range())));
         fmt::format_to(std::back_inserter(claims_json),
                        R"({}{{"name":"{}","holds":{},"as_taught":{},"figure":"{}"}})",
                        claims_json.empty() ? "" : ",", name, finding.holds, expected,

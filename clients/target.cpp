@@ -18,8 +18,7 @@ Target parse_target(const std::string& host_and_port) {
     asio::error_code no_address;
     asio::ip::make_address(host, no_address);
     if (no_address || port < 1 || port > 65535) {
-        fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080",
-                         host_and_port));
+        fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", host_and_port));
     }
     return {host, static_cast<std::uint16_t>(port)};
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <system_error>
@@ -14,6 +15,10 @@ namespace {
 /// Long enough to cost nothing, short enough that nobody notices the end of a shortage late.
 constexpr std::chrono::milliseconds shortage_pause{100};
 
+/// A shortage comes and goes while its backlog is worked off; one that has not come for this long
+/// is over.
+constexpr std::chrono::seconds shortage_over_after{1};
+
 }  // namespace
 
 void add_listen_options(CommandLine& command_line, ListenOptions& options) {
@@ -21,8 +26,7 @@ void add_listen_options(CommandLine& command_line, ListenOptions& options) {
     command_line.add("--port", options.port, "TCP port to listen on; 0 picks a free one");
 }
 
-Listener::Listener(asio::io_context& io, const ListenOptions& options)
-    : acceptor_{io}, pause_{io} {
+Listener::Listener(asio::io_context& io, const ListenOptions& options) : acceptor_{io}, pause_{io} {
     const std::string where = fmt::format("{}:{}", options.host, options.port);
     try {
         const auto found = tcp::resolver{io}.resolve(options.host, std::to_string(options.port),
@@ -59,8 +63,8 @@ tcp::socket Listener::accept() {
 asio::awaitable<tcp::socket> Listener::async_accept() {
     for (;;) {
         asio::error_code error;
-        tcp::socket socket = co_await acceptor_.async_accept(
-            asio::redirect_error(asio::use_awaitable, error));
+        tcp::socket socket =
+            co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
         if (!is_shortage(error)) {
             co_return accepted(std::move(socket));
         }
@@ -70,20 +74,24 @@ asio::awaitable<tcp::socket> Listener::async_accept() {
 }
 
 bool Listener::is_shortage(const asio::error_code& error) {
-    const bool shortage = error == std::errc::too_many_files_open ||
-                          error == std::errc::too_many_files_open_in_system ||
-                          error == std::errc::no_buffer_space ||
-                          error == std::errc::not_enough_memory;
+    const bool shortage =
+        error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
+        error == asio::error::no_memory ||
+        error == asio::error_code{ENFILE, asio::error::get_system_category()};
     if (error && !shortage) {
         throw std::system_error{error, "accept"};
     }
-    if (shortage && !in_shortage_) {
-        notice(fmt::format("accepting pauses: {}", error.message()));
-    }
-    if (!shortage && in_shortage_) {
+    const auto now = std::chrono::steady_clock::now();
+    if (shortage) {
+        if (!in_shortage_) {
+            notice(fmt::format("accepting pauses: {}", error.message()));
+        }
+        in_shortage_ = true;
+        last_shortage_ = now;
+    } else if (in_shortage_ && now > last_shortage_ + shortage_over_after) {
         notice("accepting again");
+        in_shortage_ = false;
     }
-    in_shortage_ = shortage;
     return shortage;
 }
 

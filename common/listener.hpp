@@ -1,6 +1,7 @@
 #pragma once
 
 #include <asio.hpp>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -20,8 +21,8 @@ void add_listen_options(CommandLine& command_line, ListenOptions& options);
 
 /// A listening socket that outlives a shortage. Accepting fails in two ways. Where the process or
 /// the machine has run out of descriptors or memory, the fault is ours and passes: accepting
-/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog. Anything
-/// else means that the socket itself is broken: std::system_error.
+/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog.
+/// Anything else means that the socket itself is broken: std::system_error.
 class Listener {
 public:
     /// Binds, listens and prints "listening on HOST:PORT". Exits with 2 and a sentence where the
@@ -37,8 +38,9 @@ private:
     tcp::socket accepted(tcp::socket socket);
 
     tcp::acceptor acceptor_;
-    asio::steady_timer pause_;       // between two tries during a shortage
-    bool in_shortage_ = false;       // so that each shortage is reported once, not at each try
+    asio::steady_timer pause_;  // between two tries during a shortage
+    bool in_shortage_ = false;  // so that a shortage is reported once, not at each try
+    std::chrono::steady_clock::time_point last_shortage_;
 };
 
 }  // namespace unfreeze

@@ -1,1 +1,35 @@
-#include "common/catch.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+TEST_CASE("A request is answered with its own body, a date, and the end of the connection") {
+    ServerProcess server{server_command("stage01_blocking")};
+    Connection connection{server.target()};
+    REQUIRE(connection.send(post("any bytes \x01\xff at all")));
+    const auto response = connection.receive();
+    REQUIRE(response);
+    CHECK(response->status == 200);
+    CHECK(response->body == "any bytes \x01\xff at all");
+    CHECK(response->field("Date").ends_with(" GMT"));
+    CHECK(response->field("Connection") == "close");
+    CHECK(connection.closed_by_server());
+}
+
+TEST_CASE("Every claim of the course comes out in stage 1 as taught") {
+    check_all_claims("stage01_blocking", 1);
+}
+
+TEST_CASE("A wrong start of stage 1 ends in one sentence") {
+    check_start_errors("stage01_blocking");
+}
+
+TEST_CASE("The client of stage 1 tells stage 1 from stage 2") {
+    const auto verdict_on = [](const char* server) {
+        return output_of(fmt::format("{} --requests 200 --spawn '{} --port 0'",
+                                     program("stage01_client"), program(server)));
+    };
+    CHECK(verdict_on("stage01_blocking").ends_with("verdict: as taught for stage 1\nexit 0\n"));
+    CHECK(verdict_on("stage02_async").ends_with("verdict: NOT AS TAUGHT for stage 1\nexit 1\n"));
+}

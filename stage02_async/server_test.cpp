@@ -1,1 +1,69 @@
-#include "common/catch.hpp"
+#include <list>
+
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+TEST_CASE("Every claim of the course comes out in stage 2 as taught") {
+    check_all_claims("stage02_async", 2);
+}
+
+TEST_CASE("A wrong start of stage 2 ends in one sentence") { check_start_errors("stage02_async"); }
+
+TEST_CASE("The client of stage 2 tells stage 2 from its neighbours") {
+    const auto verdict_on = [](const char* server) {
+        return output_of(fmt::format("{} --requests 200 --timeout-ms 2000 --spawn '{} --port 0'",
+                                     program("stage02_client"), program(server)));
+    };
+    CHECK(verdict_on("stage02_async").ends_with("verdict: as taught for stage 2\nexit 0\n"));
+    CHECK(
+        verdict_on("stage03_validation").ends_with("verdict: NOT AS TAUGHT for stage 2\nexit 1\n"));
+}
+
+TEST_CASE("A server out of descriptors pauses, says so once, and recovers by itself") {
+    const std::string name = GENERATE("stage02_async", "stage03_validation", "thread_per_connection");
+    ServerProcess server{"ulimit -n 16; " + server_command(name)};
+    {
+        std::list<Connection> clients;
+        while (clients.size() < 40) {
+            REQUIRE(clients.emplace_back(server.target()).connected());
+        }
+        REQUIRE(server.process().wait_for_output("accepting pauses: Too many open files\n"));
+
+        // While nothing can be accepted, next to no processor time is spent on trying.
+        const auto before = processor_time(server.process().pid());
+        CHECK(!probe(server.target(), 500ms));
+        CHECK(processor_time(server.process().pid()) - before < 100ms);
+    }
+    CHECK(probe(server.target(), 1s));  // at once, and it says so once it has lasted
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (!server.process().wait_for_output("accepting again\n", 100ms) &&
+           std::chrono::steady_clock::now() < deadline) {
+        CHECK(probe(server.target(), 1s));
+    }
+    const std::string output = server.process().output();
+    CHECK(output.ends_with("accepting again\n"));
+    CHECK(output.find("accepting pauses") == output.rfind("accepting pauses"));
+    CHECK(!server.process().ended());
+}
+
+TEST_CASE("A thread for each connection keeps silent clients apart") {
+    ServerProcess server{server_command("thread_per_connection")};
+    CHECK(!claim("silent-client").experiment(server.target()).holds);
+    CHECK(claim("twenty-silent").experiment(server.target()).holds);
+}
+
+TEST_CASE("A pool freezes when each of its threads has a silent client, and thaws") {
+    ServerProcess server{server_command("thread_pool", "--threads 4")};
+    std::list<Connection> silent;
+    while (silent.size() < 3) {
+        silent.emplace_back(server.target());
+    }
+    CHECK(probe(server.target(), frozen_after));
+    silent.emplace_back(server.target());
+    CHECK(!probe(server.target(), frozen_after));
+    silent.pop_back();
+    CHECK(probe(server.target(), 5s));
+}

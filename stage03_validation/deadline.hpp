@@ -32,7 +32,7 @@ private:
         asio::steady_timer timer;
         asio::ip::tcp::socket* socket;  // null once the connection has ended
         clock::time_point deadline;
-        bool waiting = false;           // the timer's handler is yet to run
+        bool waiting = false;  // the timer's handler is yet to run
         bool expired = false;
     };
 

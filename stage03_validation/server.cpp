@@ -36,7 +36,8 @@ Response answer(const Request& request) {
         return error_response(404, "not_found", "events go to /");
     }
     if (request.method != "POST") {
-        return error_response(405, "method_not_allowed", "an event comes by POST", "Allow: POST\r\n");
+        return error_response(405, "method_not_allowed", "an event comes by POST",
+                              "Allow: POST\r\n");
     }
     const auto parsed = parse_event(request.body);
     if (const auto* error = std::get_if<EventError>(&parsed)) {

@@ -1,1 +1,168 @@
-#include "common/catch.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string event = R"({"user":"alice","action":"buy","amount":100})";
+
+/// Some bytes, and what comes back for them.
+struct Exchange {
+    std::string bytes;
+    int status;
+    std::string body;
+    bool kept = false;  // the connection, so that the next request is answered as well
+};
+
+std::string error_body(const std::string& reason, const std::string& detail) {
+    return fmt::format(R"({{"status":"error","reason":"{}","detail":"{}"}})", reason, detail);
+}
+
+}  // namespace
+
+TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't be trusted") {
+    const Exchange exchanges[] = {
+        {post(event), 200, R"({"status":"accepted"})", true},
+        {post("{}"), 400, error_body("invalid_json", "member 'user' is missing"), true},
+        {post("[1"), 400, error_body("invalid_json", "an object is expected, not an array"), true},
+        {"POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404,
+         error_body("not_found", "events go to /"), true},
+        {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 405,
+         error_body("method_not_allowed", "an event comes by POST"), true},
+        {"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 44\r\n\r\n" + event,
+         200, R"({"status":"accepted"})"},
+        {"POST / HTTP/1.0\r\nContent-Length: 44\r\n\r\n" + event, 200, R"({"status":"accepted"})"},
+        {"hello\r\n", 400, error_body("bad_request", "a request line is METHOD TARGET HTTP/1.1")},
+        {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         400, error_body("bad_request", "a length beside a transfer coding")},
+        {"GET / HTTP/2.0\r\n", 505,
+         error_body("http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here")},
+        {"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n", 501,
+         error_body("transfer_coding_not_implemented", "chunked is the one coding understood")},
+        {"GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417,
+         error_body("expectation_failed", "100-continue is the one expectation met here")},
+        {"GET /" + std::string(9000, 'a'), 431,
+         error_body("head_too_large", "a head has at most 8192 bytes here")},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", 413,
+         error_body("body_too_large", "a body has at most 65536 bytes here")},
+    };
+    ServerProcess server{server_command("stage03_validation")};
+    for (const Exchange& exchange : exchanges) {
+        CAPTURE(exchange.bytes);
+        Connection connection{server.target()};
+        REQUIRE(connection.send(exchange.bytes));
+        const auto response = connection.receive();
+        REQUIRE(response);
+        CHECK(response->status == exchange.status);
+        CHECK(response->body == exchange.body);
+        CHECK(response->field("Date").ends_with(" GMT"));
+        CHECK(response->field("Allow") == (exchange.status == 405 ? "POST" : ""));
+        if (exchange.kept) {
+            REQUIRE(connection.send(post(event)));
+            const auto next = connection.receive();
+            REQUIRE(next);
+            CHECK(next->status == 200);
+        } else {
+            CHECK(response->field("Connection") == "close");
+            connection.finish_sending();  // so that a lingering server need not wait for us
+            CHECK(connection.closed_by_server());
+        }
+    }
+}
+
+TEST_CASE("Every claim of the course comes out in stage 3 as taught") {
+    check_all_claims("stage03_validation", 3);
+}
+
+TEST_CASE("A wrong start of stage 3 ends in one sentence") {
+    check_start_errors("stage03_validation");
+    CHECK(
+        output_of(program("stage03_validation") + " --idle-ms 0") ==
+        "stage03_validation: --idle-ms: Value 0 not in range 1 to 86400000 (see --help)\nexit 2\n");
+}
+
+TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {
+    const auto verdict_on = [](const char* server) {
+        return output_of(fmt::format("{} --requests 2000 --spawn '{} --port 0'",
+                                     program("stage03_client"), program(server)));
+    };
+    CHECK(verdict_on("stage03_validation").ends_with("verdict: as taught for stage 3\nexit 0\n"));
+    CHECK(verdict_on("stage02_async").ends_with("verdict: NOT AS TAUGHT for stage 3\nexit 1\n"));
+}
+
+TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request") {
+    ServerProcess server{
+        server_command("stage03_validation", "--idle-ms 400 --head-ms 200 --body-ms 200")};
+    const Exchange exchanges[] = {
+        {"", 408, error_body("timeout", "the next request took longer than 400 ms")},
+        {"\r\n\r\n", 408, error_body("timeout", "the next request took longer than 400 ms")},
+        {"POST / HT", 408, error_body("timeout", "the head took longer than 200 ms")},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123", 408,
+         error_body("timeout", "the body took longer than 200 ms")},
+    };
+    for (const Exchange& exchange : exchanges) {
+        CAPTURE(exchange.bytes);
+        Connection connection{server.target()};
+        REQUIRE(connection.send(exchange.bytes));
+        const auto response = connection.receive();
+        REQUIRE(response);
+        CHECK(response->status == exchange.status);
+        CHECK(response->body == exchange.body);
+    }
+}
+
+TEST_CASE("A head that drips in for ever is cut off: more bytes buy no more time") {
+    ServerProcess server{server_command("stage03_validation", "--head-ms 300 --linger-ms 1")};
+    Connection connection{server.target()};
+    REQUIRE(connection.send("POST / HTTP/1.1\r\nX: "));
+    const auto start = std::chrono::steady_clock::now();
+    std::optional<ReceivedResponse> response;
+    while (!response && std::chrono::steady_clock::now() < start + 5s && connection.send("y")) {
+        response = connection.receive(20ms);
+    }
+    REQUIRE(response);
+    CHECK(response->status == 408);
+}
+
+TEST_CASE("A connection in use does not run into its idle limit") {
+    ServerProcess server{server_command("stage03_validation", "--idle-ms 500")};
+    Connection connection{server.target()};
+    for (int i = 0; i < 8; ++i) {
+        REQUIRE(connection.send(post(event)));
+        const auto response = connection.receive();
+        REQUIRE(response);
+        CHECK(response->status == 200);
+        CHECK(!connection.receive(100ms));  // says nothing meanwhile: 800 ms in all
+    }
+}
+
+TEST_CASE("A client that never reads its answers is let go, and its memory with it") {
+    ServerProcess server{server_command("stage03_validation", "--write-ms 300")};
+    Connection deaf{server.target()};
+    std::string bytes;
+    for (int i = 0; i < 1000; ++i) {
+        bytes += post(event);
+    }
+    bool taken = true;
+    for (int i = 0; taken && i < 1000; ++i) {
+        taken = deaf.send(bytes, 5s);
+    }
+    CHECK(!taken);
+    CHECK(probe(server.target(), frozen_after));
+}
+
+TEST_CASE("A refused client reads its answer, although it never stops sending") {
+    ServerProcess server{server_command("stage03_validation")};
+    for (int i = 0; i < 20; ++i) {
+        Connection connection{server.target()};
+        const std::string flood(1024 * 1024, 'x');
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n");
+        connection.send(flood);
+        connection.send(flood);
+        const auto response = connection.receive();
+        REQUIRE(response);
+        CHECK(response->status == 413);
+    }
+}

@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 /// A client that pipelines has its answers gathered up to this size before they are sent.
 constexpr std::size_t output_bytes_max = 64 * 1024;
 
-/// Where a thread's sockets are read into, one at a time: the bytes go to the parser before anything
-/// else can run. Thousands of idle connections then hold no read buffer at all.
+/// Where a thread's sockets are read into, one at a time: the bytes go to the parser before
+/// anything else can run. Thousands of idle connections then hold no read buffer at all.
 std::span<char> read_buffer() {
     thread_local std::array<char, 64 * 1024> buffer;
     return buffer;

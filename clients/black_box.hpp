@@ -1,0 +1,82 @@
+#pragma once
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "clients/claims.hpp"
+#include "clients/process.hpp"
+#include "common/catch.hpp"
+
+// For tests that treat a program as its users do: from outside.
+namespace unfreeze {
+
+/// The path of a program of ours: it lies beside the test that runs.
+inline std::string program(std::string_view name) {
+    return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();
+}
+
+/// The command for one of our servers on a free port, its notices on standard output too.
+inline std::string server_command(std::string_view name, std::string_view flags = "") {
+    return fmt::format("exec {} --port 0 {} 2>&1", program(name), flags);
+}
+
+/// What a command printed, both streams, and "exit N" behind it.
+inline std::string output_of(const std::string& command) {
+    Process process{fmt::format("({}) 2>&1; echo exit $?", command)};
+    CHECK(process.wait_for_output("exit ", std::chrono::seconds{30}));
+    return process.output();
+}
+
+/// Puts a stage's server to every claim of the course: what is true of the stage must hold, and
+/// what is not must fail.
+inline void check_all_claims(std::string_view name, std::size_t stage) {
+    ServerProcess server{server_command(name)};
+    for (const Claim& claim : all_claims()) {
+        const Finding finding = claim.experiment(server.target());
+        INFO(claim.sentence << ": " << finding.figure << "; it is to be true " << claim.range());
+        CHECK(finding.holds == claim.holds_in(stage));
+    }
+    CHECK(!server.process().ended());
+}
+
+/// What every server owes whoever starts it wrongly: one sentence and exit status 2.
+inline void check_start_errors(std::string_view name) {
+    ServerProcess first{server_command(name)};
+    const std::string in_use =
+        output_of(fmt::format("{} --port {}", program(name), first.target().port));
+    CHECK(in_use == fmt::format("{}: 127.0.0.1:{} is in use: end the server that has it, or choose "
+                                "another --port\nexit 2\n",
+                                name, first.target().port));
+    CHECK(output_of(program(name) + " --prot") ==
+          fmt::format(
+              "{}: The following argument was not expected: --prot (see --help)\nexit 2\n",
+              name));
+    CHECK(output_of(program(name) + " --port 65536").ends_with("\nexit 2\n"));
+    CHECK(output_of(program(name) + " --host 192.0.2.1 --port 0") ==
+          fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
+                      name));
+    CHECK(output_of(program(name) + " --help").ends_with("\nexit 0\n"));
+}
+
+/// Processor time that a process has used so far, its own and the kernel's on its behalf.
+inline std::chrono::milliseconds processor_time(pid_t pid) {
+    std::ifstream stat{fmt::format("/proc/{}/stat", pid)};
+    std::string field;
+    std::getline(stat, field, ')');  // the name may hold spaces; the third field follows it
+    for (int number = 3; number < 14; ++number) {
+        stat >> field;
+    }
+    long user_ticks = 0;
+    long system_ticks = 0;
+    REQUIRE(stat >> user_ticks >> system_ticks);
+    return std::chrono::milliseconds{(user_ticks + system_ticks) * 1000 / sysconf(_SC_CLK_TCK)};
+}
+
+}  // namespace unfreeze
