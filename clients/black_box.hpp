@@ -55,9 +55,8 @@ inline void check_start_errors(std::string_view name) {
                                 "another --port\nexit 2\n",
                                 name, first.target().port));
     CHECK(output_of(program(name) + " --prot") ==
-          fmt::format(
-              "{}: The following argument was not expected: --prot (see --help)\nexit 2\n",
-              name));
+          fmt::format("{}: The following argument was not expected: --prot (see --help)\nexit 2\n",
+                      name));
     CHECK(output_of(program(name) + " --port 65536").ends_with("\nexit 2\n"));
     CHECK(output_of(program(name) + " --host 192.0.2.1 --port 0") ==
           fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",

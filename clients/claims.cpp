@@ -141,8 +141,8 @@ Finding large_body(const Target& target) {
     const int status = response ? response->status : 0;
     return {status == 413 && sent < stated,
             fmt::format("{} when {} of {} KiB were sent",
-                        status == 0 ? "no answer" : std::to_string(status),
-                        sent / 1024, stated / 1024)};
+                        status == 0 ? "no answer" : std::to_string(status), sent / 1024,
+                        stated / 1024)};
 }
 
 Finding pipelining(const Target& target) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,18 +27,22 @@ public:
     std::uint64_t count() const { return count_; }
     microseconds max() const { return max_; }
 
-    /// The latency that a fraction of all values does not exceed: quantile(0.99) is p99. Rounded up
-    /// to its bucket's end; zero where nothing has been recorded.
+    /// The latency that a fraction of all values does not exceed: quantile(0.99) is p99, the 99th
+    /// smallest of 100 values and the 149th of 150. Rounded up to its bucket's end; zero where
+    /// nothing has been recorded.
     microseconds quantile(double fraction) const {
-        const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(count_));
+        // 0.07 * 100 is a hair more than 7 in binary: no reason to look for an eighth value.
+        constexpr double hair = 1e-6;
+        const auto wanted = static_cast<std::uint64_t>(
+            std::max(0.0, std::ceil(fraction * static_cast<double>(count_) - hair)));
         std::uint64_t seen = 0;
-        for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+        for (std::size_t bucket = 0; bucket + 1 < buckets_.size(); ++bucket) {
             seen += buckets_[bucket];
             if (seen > 0 && seen >= wanted) {
                 return std::min(max_, microseconds{static_cast<std::int64_t>(end_of(bucket))});
             }
         }
-        return max_;
+        return max_;  // the last bucket has no end
     }
 
 private:

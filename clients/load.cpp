@@ -122,8 +122,8 @@ private:
         lane.deadline = steady_clock::time_point::max();
         const ReceivedResponse& response = lane.parser.response();
         if (!error) {
-            report_.latency.record(std::chrono::duration_cast<std::chrono::microseconds>(
-                steady_clock::now() - due));
+            report_.latency.record(
+                std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due));
             if (response.status / 100 == 2) {
                 ++report_.accepted;
             } else if (response.status == 503) {
@@ -178,13 +178,13 @@ private:
     const Target& target_;
     const LoadOptions& options_;
     LoadReport report_;
-    std::size_t next_ = 0;           // the number of the next request
-    std::size_t done_ = 0;           // requests counted in report_
+    std::size_t next_ = 0;  // the number of the next request
+    std::size_t done_ = 0;  // requests counted in report_
     std::size_t lanes_running_ = 0;
     steady_clock::time_point start_;
     asio::io_context io_{1};
     asio::steady_timer tick_timer_{io_};
-    std::list<Lane> lanes_;          // a list: the coroutines hold references
+    std::list<Lane> lanes_;  // a list: the coroutines hold references
 };
 
 }  // namespace
@@ -208,7 +208,9 @@ LoadReport run_load(const Target& target, const LoadOptions& options) {
 }
 
 std::string to_text(const LoadReport& report) {
-    const auto ms = [](std::chrono::microseconds us) { return static_cast<double>(us.count()) / 1e3; };
+    const auto ms = [](std::chrono::microseconds us) {
+        return static_cast<double>(us.count()) / 1e3;
+    };
     std::string errors = fmt::format("{}", report.errors_in_all());
     for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
         if (report.errors[kind] > 0) {

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -21,9 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
-
-/// How long a process may take to end after SIGTERM before it is killed.
-constexpr auto stop_patience = 5s;
 
 struct Pipe {
     int read_end = -1;
@@ -54,9 +53,11 @@ std::uint16_t fill_in_port(std::string& command) {
 
 }  // namespace
 
-Process::Process(const std::string& command) {
+Process::Process(const std::string& command, std::chrono::milliseconds stop_patience)
+    : stop_patience_{stop_patience} {
     const Pipe input = make_pipe();
     const Pipe output = make_pipe();
+    const Pipe stop = make_pipe();
     const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ == 0) {
@@ -77,21 +78,23 @@ Process::Process(const std::string& command) {
     if (pid_ < 0) {
         close(input_fd_);
         close(output_fd_);
+        close(stop.read_end);
+        close(stop.write_end);
         throw std::system_error{error, std::generic_category(), "fork"};
     }
     setpgid(pid_, pid_);  // here too: the group exists, whichever of the two runs first
-    reader_ = std::thread{[this] { read_output(); }};
+    stop_fd_ = stop.write_end;
+    reader_ = std::thread{[this, stop] { read_output(stop.read_end); }};
 }
 
 Process::~Process() {
     kill(-pid_, SIGTERM);
-    const auto deadline = steady_clock::now() + stop_patience;
-    while (!ended() && steady_clock::now() < deadline) {
-        std::this_thread::sleep_for(1ms);  // the end of a child can't be waited for with a bound
-    }
+    wait_for_end(stop_patience_);
     kill(-pid_, SIGKILL);  // whatever is left of the group
     waitpid(pid_, nullptr, 0);
-    reader_.join();  // the pipe has no writer any more
+    // What has left the group may still hold the pipe open; the reader does not wait for it.
+    close(stop_fd_);
+    reader_.join();
     close(input_fd_);
     close(output_fd_);
 }
@@ -103,6 +106,14 @@ bool Process::ended() const {
            info.si_pid == pid_;
 }
 
+bool Process::wait_for_end(std::chrono::milliseconds patience) const {
+    const auto deadline = steady_clock::now() + patience;
+    while (!ended() && steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(1ms);  // the end of a child can't be waited for with a bound
+    }
+    return ended();
+}
+
 bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds patience) {
     std::unique_lock lock{mutex_};
     const auto found = [&] { return output_.find(text) != std::string::npos; };
@@ -110,28 +121,42 @@ bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds p
     return found();
 }
 
+std::optional<std::string> Process::wait_for_line(std::string_view text,
+                                                  std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    std::optional<std::string> rest;
+    const auto found = [&] {
+        const std::size_t at = output_.find(text);
+        const std::size_t line_end = at == std::string::npos ? at : output_.find('\n', at);
+        if (line_end != std::string::npos) {
+            rest = output_.substr(at + text.size(), line_end - at - text.size());
+        }
+        return rest.has_value();
+    };
+    output_changed_.wait_for(lock, patience, [&] { return found() || output_ended_; });
+    return rest;
+}
+
 std::string Process::output() const {
     const std::lock_guard lock{mutex_};
     return output_;
 }
 
-void Process::read_output() {
+/// Until the output ends, or the other end of `stopped_fd` is closed.
+void Process::read_output(int stopped_fd) {
+    std::array<pollfd, 2> ends{{{output_fd_, POLLIN, 0}, {stopped_fd, POLLIN, 0}}};
     std::array<char, 4096> buffer;
-    for (;;) {
-        const ssize_t bytes = read(output_fd_, buffer.data(), buffer.size());
-        if (bytes < 0 && errno == EINTR) {
-            continue;
-        }
+    std::size_t bytes = 0;
+    do {
+        const bool readable = poll(ends.data(), ends.size(), -1) > 0 && ends[0].revents != 0;
+        const ssize_t result = readable ? read(output_fd_, buffer.data(), buffer.size()) : 0;
+        bytes = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
         const std::lock_guard lock{mutex_};
-        output_ended_ = bytes <= 0;
-        if (!output_ended_) {
-            output_.append(buffer.data(), static_cast<std::size_t>(bytes));
-        }
+        output_.append(buffer.data(), bytes);
+        output_ended_ = bytes == 0;
         output_changed_.notify_all();
-        if (output_ended_) {
-            return;
-        }
-    }
+    } while (bytes > 0);
+    close(stopped_fd);
 }
 
 ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds patience)
@@ -144,17 +169,15 @@ ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds pati
 }
 
 void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {
-    constexpr std::string_view announcement = "listening on ";
-    if (!process_.wait_for_output(announcement, patience) ||
-        !process_.wait_for_output("\n", patience)) {
-        throw std::runtime_error{process_.ended()
+    const auto announced = process_.wait_for_line("listening on ", patience);
+    if (!announced) {
+        // The output of a process that ends is at its end a moment before the process is.
+        throw std::runtime_error{process_.wait_for_end(100ms)
                                      ? "it ended before it listened"
                                      : "it never said 'listening on HOST:PORT', and its command "
                                        "has no {port} to fill in"};
     }
-    const std::string output = process_.output();
-    const std::size_t begin = output.find(announcement) + announcement.size();
-    target_ = parse_target(output.substr(begin, output.find('\n', begin) - begin));
+    target_ = parse_target(*announced);
 }
 
 void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {

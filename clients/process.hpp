@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -18,8 +19,13 @@ namespace unfreeze {
 /// for it; its standard input stays open and empty.
 class Process {
 public:
-    explicit Process(const std::string& command);
-    ~Process();  // SIGTERM to all that the command started, and SIGKILL where that does not help
+    explicit Process(const std::string& command,
+                     std::chrono::milliseconds stop_patience = std::chrono::seconds{5});
+
+    /// SIGTERM to all that the command started, and SIGKILL to what is left of it once the shell
+    /// has ended or stop_patience has.
+    ~Process();
+
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
@@ -27,19 +33,26 @@ public:
     pid_t pid() const { return pid_; }
 
     bool ended() const;
+    bool wait_for_end(std::chrono::milliseconds patience) const;
 
     /// Waits until `text` stands in the output; false where it does not within `patience`.
     bool wait_for_output(std::string_view text,
                          std::chrono::milliseconds patience = std::chrono::seconds{5});
 
+    /// Waits for a whole line with `text` in it, and gives what follows `text` there.
+    std::optional<std::string> wait_for_line(std::string_view text,
+                                             std::chrono::milliseconds patience);
+
     std::string output() const;
 
 private:
-    void read_output();
+    void read_output(int stopped_fd);
 
+    std::chrono::milliseconds stop_patience_;
     pid_t pid_ = -1;
-    int input_fd_ = -1;   // the end of the pipe that we would write to
-    int output_fd_ = -1;  // the end of the pipe that we read from
+    int input_fd_ = -1;         // the end of the pipe that we would write to
+    int output_fd_ = -1;        // the end of the pipe that we read from
+    int stop_fd_ = -1;          // closed to end reader_
     mutable std::mutex mutex_;  // guards the two below
     std::string output_;
     bool output_ended_ = false;

@@ -14,6 +14,9 @@ constexpr std::size_t body_bytes_max = 1024 * 1024 * 1024;
 /// Calls `each` with every field of a head, the start line left out.
 template <typename Each>
 void for_each_field(std::string_view head, Each each) {
+    if (head.empty()) {
+        return;  // a response that never came
+    }
     head.remove_prefix(head.find("\r\n") + 2);
     while (!head.empty()) {
         const std::size_t line_end = head.find("\r\n");
@@ -50,7 +53,7 @@ ResponseParser::Result ResponseParser::next() {
             return Result::malformed;
         }
     } else if (reads_ == Reads::to_end || buffer_.size() < content_length_) {
-        return Result::need_more;
+        return buffer_.size() > body_bytes_max ? Result::malformed : Result::need_more;
     } else {
         body_end_ = raw_ = content_length_;
     }
@@ -81,8 +84,9 @@ ResponseParser::Result ResponseParser::read_head() {
 
     const std::string_view head = response_.head;
     const std::string_view status = head.substr(0, 12);  // "HTTP/1.1 200"
-    if (status.size() < 12 || !status.starts_with("HTTP/1.") || status[8] != ' ' ||
-        parse_length(status.substr(9)) < 100) {
+    if (status.size() < 12 || !status.starts_with("HTTP/1.") || !is_digit(status[7]) ||
+        status[8] != ' ' || parse_length(status.substr(9)) < 100 ||
+        (head[12] != ' ' && head[12] != '\r')) {
         return Result::malformed;
     }
     response_.status = static_cast<int>(parse_length(status.substr(9)));
@@ -92,27 +96,37 @@ ResponseParser::Result ResponseParser::read_head() {
 
     bool malformed = false;
     bool chunked = false;
+    bool close = false;
+    bool keep_alive = status[7] != '0';
     std::optional<long long> length;
-    response_.keep_alive = status[7] != '0';
     for_each_field(head, [&](const Field& field) {
         malformed = malformed || field.name.empty();
         if (equals_ignoring_case(field.name, "Content-Length")) {
-            length = parse_length(field.value);
+            const long long stated = parse_length(field.value);
+            malformed = malformed || stated < 0 || length.value_or(stated) != stated;
+            length = stated;
         } else if (equals_ignoring_case(field.name, "Transfer-Encoding")) {
-            chunked = equals_ignoring_case(field.value, "chunked");
+            for_each_element(field.value, [&](std::string_view coding) {
+                chunked = equals_ignoring_case(coding, "chunked");  // the last one frames
+            });
         } else if (equals_ignoring_case(field.name, "Connection")) {
-            response_.keep_alive = !equals_ignoring_case(field.value, "close");
+            for_each_element(field.value, [&](std::string_view option) {
+                close = close || equals_ignoring_case(option, "close");
+                keep_alive = keep_alive || equals_ignoring_case(option, "keep-alive");
+            });
         }
     });
-    if (malformed || length.value_or(0) < 0) {
+    const bool bodiless = response_.status == 204 || response_.status == 304;
+    content_length_ = bodiless ? 0 : static_cast<std::size_t>(length.value_or(0));
+    if (malformed || content_length_ > body_bytes_max) {
         return Result::malformed;
     }
-    content_length_ = static_cast<std::size_t>(length.value_or(0));
+    response_.keep_alive = keep_alive && !close;
     body_end_ = raw_ = 0;
-    if (chunked) {
+    if (chunked && !bodiless) {
         reads_ = Reads::chunks;
         chunks_.emplace(body_bytes_max, head_bytes_max);
-    } else if (length || response_.status == 204 || response_.status == 304) {
+    } else if (length || bodiless) {
         reads_ = Reads::body;
     } else {
         reads_ = Reads::to_end;

@@ -12,7 +12,7 @@ namespace unfreeze {
 /// A response as a client sees it.
 struct ReceivedResponse {
     int status = 0;
-    std::string head;         // status line and fields, for those who want to look something up
+    std::string head;  // status line and fields, for those who want to look something up
     std::string body;
     bool keep_alive = false;  // the connection may carry another request
 
@@ -20,9 +20,9 @@ struct ReceivedResponse {
     std::string_view field(std::string_view name) const;
 };
 
-/// Finds responses in a stream of bytes, from any server: a body by Content-Length, in chunks, or up
-/// to the end of the connection. Interim responses (1xx) are read over. It is for GET and POST: a
-/// response to HEAD would be taken to have a body.
+/// Finds responses in a stream of bytes, from any server: a body by Content-Length, in chunks, or
+/// up to the end of the connection. Interim responses (1xx) are read over. It is for GET and POST:
+/// a response to HEAD would be taken to have a body.
 class ResponseParser {
 public:
     enum class Result { need_more, response, malformed };

@@ -47,8 +47,8 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(std::string& buffer, std::size_t&
 
         const std::size_t line_bytes_max =
             expects_ == Expects::trailer_line ? trailer_bytes_left_ : size_line_bytes_max;
-        const auto too_long = expects_ == Expects::trailer_line ? Result::trailer_too_large
-                                                                : Result::malformed;
+        const auto too_long =
+            expects_ == Expects::trailer_line ? Result::trailer_too_large : Result::malformed;
         const std::size_t newline = buffer.find('\n', raw);
         if (newline == npos) {
             return buffer.size() - raw > line_bytes_max ? too_long : Result::need_more;
@@ -57,7 +57,8 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(std::string& buffer, std::size_t&
             return too_long;
         }
         if (newline == raw || buffer[newline - 1] != '\r') {
-            return Result::malformed;  // a bare LF ends no line here (RFC 9112 2.2 leaves the choice)
+            return Result::malformed;  // a bare LF ends no line here (RFC 9112 2.2 leaves the
+                                       // choice)
         }
         const std::string_view line{buffer.data() + raw, newline - 1 - raw};
         raw = newline + 1;
@@ -85,8 +86,7 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(std::string& buffer, std::size_t&
                 }
                 trailer_bytes_left_ -= line.size() + 2;
                 break;
-            case Expects::data:
-                break;  // read above
+            case Expects::data: break;  // read above
         }
     }
 }

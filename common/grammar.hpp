@@ -21,7 +21,8 @@ constexpr bool is_token_char(char c) {
     return table[static_cast<unsigned char>(c)];
 }
 
-/// A byte that no head may hold: a control other than tab, bare CR and NUL among them (RFC 9110 5.5).
+/// A byte that no head may hold: a control other than tab, bare CR and NUL among them (RFC
+/// 9110 5.5).
 constexpr bool is_control_char(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
@@ -105,7 +106,7 @@ constexpr long long parse_length(std::string_view digits) {
         if (!is_digit(c)) {
             return -1;
         }
-        length = length > largest / 10 - 1 ? largest : length * 10 + (c - '0');
+        length = length > largest / 10 ? largest : length * 10 + (c - '0');
     }
     return digits.empty() ? -1 : length;
 }

@@ -37,26 +37,63 @@ constexpr std::string_view reason_phrase(int status) {
     }
 }
 
+constexpr bool is_letter(char c) { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
+
 /// The bytes of a request-target: a URI's, less the fragment's # (RFC 9112 3.2, RFC 3986 2).
 constexpr bool is_target_char(char c) {
-    return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+    return is_digit(c) || is_letter(c) ||
            std::string_view{"-._~%!$&'()*+,;=:@/?[]"}.find(c) != npos;
 }
 
-/// uri-host [ ":" port ] (RFC 9110 7.2), or nothing; shallow, but no list and no path passes.
+/// The bytes of a host's name or IPv4 address; shallow, but no list, no user and no path passes.
 constexpr bool is_host_char(char c) {
-    return is_target_char(c) && c != '/' && c != '?' && c != '@' && c != ',';
+    return is_target_char(c) && std::string_view{"/?@,:[]"}.find(c) == npos;
+}
+
+/// The bytes of an IPv6 address.
+constexpr bool is_address_char(char c) {
+    return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f') || c == ':' || c == '.';
+}
+
+constexpr bool is_scheme_char(char c) {
+    return is_digit(c) || is_letter(c) || c == '+' || c == '-' || c == '.';
 }
 
 bool all_of(std::string_view text, bool (*matches)(char)) {
     return std::all_of(text.begin(), text.end(), matches);
 }
 
-/// The target forms of RFC 9112 3.2: origin, absolute, authority (for CONNECT alone), asterisk.
+/// uri-host [ ":" port ] (RFC 9110 7.2), the host being there: a URI of HTTP without one is invalid
+/// (RFC 9110 4.2.1).
+bool is_authority(std::string_view text) {
+    const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+    const std::size_t host_end = std::min(text.find(':', bracket), text.size());
+    const std::string_view host = text.substr(0, host_end);
+    const std::string_view port = text.substr(std::min(host_end + 1, text.size()));
+    const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    return !host.empty() && all_of(port, is_digit) &&
+           (in_brackets ? all_of(host.substr(1, host.size() - 2), is_address_char)
+                        : all_of(host, is_host_char));
+}
+
+/// scheme "://" authority, then anything: RFC 9112 3.2.2.
+bool is_absolute(std::string_view target) {
+    const std::size_t scheme_end = target.find("://");
+    if (scheme_end == npos || !is_letter(target.front())) {
+        return false;
+    }
+    const std::string_view behind = target.substr(scheme_end + 3);
+    return all_of(target.substr(0, scheme_end), is_scheme_char) &&
+           is_authority(behind.substr(0, behind.find_first_of("/?")));
+}
+
+/// The target forms of RFC 9112 3.2: authority for CONNECT alone, origin, asterisk, absolute.
 bool is_target(std::string_view target, std::string_view method) {
+    if (method == "CONNECT") {
+        return is_authority(target);
+    }
     return all_of(target, is_target_char) &&
-           (target.starts_with('/') || target == "*" || method == "CONNECT" ||
-            (!target.starts_with("://") && target.find("://") != npos));
+           (target.starts_with('/') || target == "*" || is_absolute(target));
 }
 
 }  // namespace
@@ -82,7 +119,7 @@ Response error_response(int status, std::string_view reason, std::string_view de
 
 void append_response(std::string& out, const Response& response, const Request& request) {
     // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
-    const std::string_view connection = !request.keep_alive            ? "Connection: close\r\n"
+    const std::string_view connection = !request.keep_alive          ? "Connection: close\r\n"
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
     fmt::format_to(std::back_inserter(out),
@@ -159,7 +196,8 @@ RequestParser::Result RequestParser::next() {
     if (result == Result::need_more && reads_ == Reads::chunks) {
         result = read_chunks();
     }
-    if (!has_bytes() && reads_ == Reads::request_line && buffer_.capacity() > idle_buffer_bytes_max) {
+    if (!has_bytes() && reads_ == Reads::request_line &&
+        buffer_.capacity() > idle_buffer_bytes_max) {
         std::string{}.swap(buffer_);
         request_begin_ = position_ = scanned_ = 0;
     }
@@ -168,7 +206,10 @@ RequestParser::Result RequestParser::next() {
 
 RequestParser::Phase RequestParser::phase() const {
     switch (reads_) {
-        case Reads::request_line: return has_bytes() ? Phase::head : Phase::idle;
+        // A CR here begins an empty line, which begins no request: a client that sends nothing else
+        // is idle all the while, or it could go on so for ever.
+        case Reads::request_line:
+            return has_bytes() && buffer_[position_] != '\r' ? Phase::head : Phase::idle;
         case Reads::fields: return Phase::head;
         case Reads::body:
         case Reads::chunks: return Phase::body;
@@ -196,11 +237,12 @@ void RequestParser::start() {
 RequestParser::Result RequestParser::read_head() {
     for (;;) {
         const std::size_t newline = buffer_.find('\n', scanned_);
-        if (newline == npos) {
-            return read_part_of_line();
+        if (check_line(std::min(newline, buffer_.size())) == Result::refused) {
+            return Result::refused;
         }
-        if (newline + 1 - request_begin_ > limits_.head_bytes_max) {
-            return refuse_head_size();
+        if (newline == npos) {
+            scanned_ = buffer_.size();
+            return Result::need_more;
         }
         if (newline == position_ || buffer_[newline - 1] != '\r') {
             return refuse(400, "bad_request", "a line ends with LF alone, not with CR LF");
@@ -223,25 +265,24 @@ RequestParser::Result RequestParser::read_head() {
     }
 }
 
-/// No line end yet. What can't become a line is refused now: a client that speaks another protocol
-/// may be waiting for us to speak first.
-RequestParser::Result RequestParser::read_part_of_line() {
-    const std::string_view unread = std::string_view{buffer_}.substr(position_);
-    for (std::size_t i = std::max(scanned_, position_ + 1) - 1; i < buffer_.size(); ++i) {
-        const bool may_be_line_end = buffer_[i] == '\r' && i + 1 == buffer_.size();
+/// Looks at the line being read, up to its LF or to where the bytes end for now. What can't become
+/// a line is refused before it is whole: a client that speaks another protocol may be waiting for
+/// us to speak first. The order of the checks is the order of the bytes, so that the answer is the
+/// same however the stream is cut.
+RequestParser::Result RequestParser::check_line(std::size_t end) {
+    if (reads_ == Reads::request_line && position_ < end && buffer_[position_] != '\r' &&
+        !is_token_char(buffer_[position_])) {
+        return refuse(400, "bad_request", "a request line starts with a method");
+    }
+    const std::size_t allowed_end = std::min(end, request_begin_ + limits_.head_bytes_max);
+    for (std::size_t i = std::max(scanned_, position_ + 1) - 1; i < allowed_end; ++i) {
+        const bool may_be_line_end = buffer_[i] == '\r' && i + 1 == allowed_end;
         if (is_control_char(buffer_[i]) && !may_be_line_end) {
             return refuse(400, "bad_request", "a control byte in the head");
         }
     }
-    if (reads_ == Reads::request_line && !unread.empty() && unread.front() != '\r' &&
-        !is_token_char(unread.front())) {
-        return refuse(400, "bad_request", "a request line starts with a method");
-    }
-    if (buffer_.size() - request_begin_ >= limits_.head_bytes_max) {
-        return refuse_head_size();
-    }
-    scanned_ = buffer_.size();
-    return Result::need_more;
+    return allowed_end < request_begin_ + limits_.head_bytes_max ? Result::need_more
+                                                                 : refuse_head_size();
 }
 
 /// method SP request-target SP HTTP-version (RFC 9112 section 3)
@@ -291,7 +332,7 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
     } else if (equals_ignoring_case(name, "Transfer-Encoding")) {
         return read_transfer_encoding(value);
     } else if (equals_ignoring_case(name, "Host")) {
-        if (framing_.host || !all_of(value, is_host_char)) {
+        if (framing_.host || (!value.empty() && !is_authority(value))) {  // may be empty
             return refuse(400, "bad_request", "Host is one host name, given once");
         }
         framing_.host = true;
@@ -302,7 +343,8 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
         });
     } else if (equals_ignoring_case(name, "Expect")) {
         if (!equals_ignoring_case(value, "100-continue")) {
-            return refuse(417, "expectation_failed", "100-continue is the one expectation met here");
+            return refuse(417, "expectation_failed",
+                          "100-continue is the one expectation met here");
         }
         framing_.expects_continue = true;
     }
@@ -323,7 +365,8 @@ RequestParser::Result RequestParser::read_transfer_encoding(std::string_view cod
         return refuse(400, "bad_request", "a transfer coding behind chunked, or none at all");
     }
     if (other) {
-        return refuse(501, "transfer_coding_not_implemented", "chunked is the one coding understood");
+        return refuse(501, "transfer_coding_not_implemented",
+                      "chunked is the one coding understood");
     }
     return Result::need_more;
 }
@@ -342,8 +385,10 @@ RequestParser::Result RequestParser::finish_head() {
     if (framing_.content_length.value_or(0) > limits_.body_bytes_max) {
         return refuse_body_size();
     }
-    // HTTP/1.0 knows no interim answers (RFC 9110 10.1.1).
-    framing_.expects_continue = framing_.expects_continue && request_.minor_version == 1;
+    // HTTP/1.0 knows no interim answers, and who sends the body at once waits for none (RFC 9110
+    // 10.1.1).
+    framing_.expects_continue =
+        framing_.expects_continue && request_.minor_version == 1 && !has_bytes();
     request_.keep_alive = !framing_.close && (request_.minor_version == 1 || framing_.keep_alive);
     body_.offset = position_ - request_begin_;
     if (framing_.chunked) {

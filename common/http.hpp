@@ -106,7 +106,7 @@ private:
 
     void start();
     Result read_head();
-    Result read_part_of_line();
+    Result check_line(std::size_t end);
     Result read_request_line(std::string_view line);
     Result read_field(std::string_view line);
     Result read_transfer_encoding(std::string_view codings);

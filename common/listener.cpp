@@ -74,10 +74,10 @@ asio::awaitable<tcp::socket> Listener::async_accept() {
 }
 
 bool Listener::is_shortage(const asio::error_code& error) {
-    const bool shortage =
-        error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
-        error == asio::error::no_memory ||
-        error == asio::error_code{ENFILE, asio::error::get_system_category()};
+    const bool shortage = error == asio::error::no_descriptors ||
+                          error == asio::error::no_buffer_space ||
+                          error == asio::error::no_memory ||
+                          error == asio::error_code{ENFILE, asio::error::get_system_category()};
     if (error && !shortage) {
         throw std::system_error{error, "accept"};
     }

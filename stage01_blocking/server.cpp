@@ -2,7 +2,6 @@
 #include <asio.hpp>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "common/http.hpp"
 #include "common/listener.hpp"
@@ -39,7 +38,7 @@ void handle(tcp::socket socket) {
         }
         const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
         asio::write(socket, asio::buffer(answer));
-    } catch (const std::system_error&) {
+    } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }
 }

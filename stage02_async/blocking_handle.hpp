@@ -3,7 +3,6 @@
 #include <asio.hpp>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "common/http.hpp"
 
@@ -22,7 +21,7 @@ inline void handle(asio::ip::tcp::socket socket) {
         const std::string answer = to_bytes(
             {.body = bytes.substr(head, body), .content_type = "application/octet-stream"});
         asio::write(socket, asio::buffer(answer));
-    } catch (const std::system_error&) {
+    } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }
 }

@@ -2,7 +2,6 @@
 #include <asio.hpp>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "common/http.hpp"
 #include "common/listener.hpp"
@@ -42,7 +41,7 @@ asio::awaitable<void> handle(tcp::socket socket) {
         }
         const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
         co_await asio::async_write(socket, asio::buffer(answer), asio::use_awaitable);
-    } catch (const std::system_error&) {
+    } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }
 }

@@ -23,7 +23,8 @@ TEST_CASE("The client of stage 2 tells stage 2 from its neighbours") {
 }
 
 TEST_CASE("A server out of descriptors pauses, says so once, and recovers by itself") {
-    const std::string name = GENERATE("stage02_async", "stage03_validation", "thread_per_connection");
+    const std::string name =
+        GENERATE("stage02_async", "stage03_validation", "thread_per_connection");
     ServerProcess server{"ulimit -n 16; " + server_command(name)};
     {
         std::list<Connection> clients;

@@ -11,6 +11,29 @@
 namespace unfreeze {
 namespace {
 
+/// Half of a UTF-16 pair, which no UTF-8 may hold (RFC 3629 section 3): ED and a byte from A0 on.
+/// RapidJSON refuses these bytes and a lone \ud800, but up to its version 1.1 makes them of \udc00.
+bool holds_lone_surrogate(std::string_view text) {
+    for (std::size_t i = text.find('\xed'); i != text.npos; i = text.find('\xed', i + 1)) {
+        if (i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0xa0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// What is wrong with the JSON. RapidJSON's words, but for a backslash in them and for the one
+/// error that a handler reports without words.
+std::string_view phrase(rapidjson::ParseErrorCode code) {
+    switch (code) {
+        case rapidjson::kParseErrorStringUnicodeEscapeInvalidHex:
+            return "Incorrect hex digit after a u escape in string.";
+        case rapidjson::kParseErrorTermination:
+            return phrase(rapidjson::kParseErrorStringUnicodeSurrogateInvalid);
+        default: return rapidjson::GetParseError_En(code);
+    }
+}
+
 /// Hears RapidJSON's reader and keeps what belongs to the event. Each handler returns false to stop
 /// the reader, with the reason in `error`.
 class EventReader {
@@ -25,10 +48,15 @@ public:
                    ? integer(static_cast<std::int64_t>(number))
                    : value("a number out of range");
     }
-    bool Double(double) { return value("a number with a fraction, an exponent or too many digits"); }
+    bool Double(double) {
+        return value("a number with a fraction, an exponent or too many digits");
+    }
     bool RawNumber(const char*, rapidjson::SizeType, bool) { return value("a number"); }
 
     bool String(const char* text, rapidjson::SizeType size, bool) {
+        if (holds_lone_surrogate({text, size})) {
+            return false;
+        }
         if (at_member() && (member_ == "user" || member_ == "action")) {
             return keep(member_ == "user" ? user_ : action_, std::string{text, size});
         }
@@ -36,6 +64,9 @@ public:
     }
 
     bool Key(const char* text, rapidjson::SizeType size, bool) {
+        if (holds_lone_surrogate({text, size})) {
+            return false;
+        }
         if (depth_ == 1) {
             member_.assign(text, size);
         }
@@ -116,7 +147,8 @@ private:
 
 std::variant<Event, EventError> parse_event(std::string_view json) {
     // Iterative, because a recursive reader's stack is the client's to overflow.
-    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+    constexpr unsigned flags =
+        rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
     rapidjson::MemoryStream stream{json.data(), json.size()};
     rapidjson::Reader reader;
     EventReader event;
@@ -125,8 +157,8 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
         return EventError{event.error()};
     }
     if (parsed.IsError()) {
-        return EventError{fmt::format("no JSON at byte {}: {}", parsed.Offset(),
-                                      rapidjson::GetParseError_En(parsed.Code()))};
+        return EventError{
+            fmt::format("no JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
     }
     if (stream.Tell() != json.size()) {
         // The reader takes a NUL for the end of its text.

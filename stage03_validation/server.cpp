@@ -1,6 +1,5 @@
 // Stage 3: a session that trusts nobody, and a typed event.
 #include <asio.hpp>
-#include <variant>
 
 #include "common/http.hpp"
 #include "common/listener.hpp"
@@ -36,8 +35,7 @@ Response answer(const Request& request) {
         return error_response(404, "not_found", "events go to /");
     }
     if (request.method != "POST") {
-        return error_response(405, "method_not_allowed", "an event comes by POST",
-                              "Allow: POST\r\n");
+        return error_response(405, "method_not_allowed", "events come by POST", "Allow: POST\r\n");
     }
     const auto parsed = parse_event(request.body);
     if (const auto* error = std::get_if<EventError>(&parsed)) {

@@ -30,7 +30,7 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
         {"POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404,
          error_body("not_found", "events go to /"), true},
         {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 405,
-         error_body("method_not_allowed", "an event comes by POST"), true},
+         error_body("method_not_allowed", "events come by POST"), true},
         {"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 44\r\n\r\n" + event,
          200, R"({"status":"accepted"})"},
         {"POST / HTTP/1.0\r\nContent-Length: 44\r\n\r\n" + event, 200, R"({"status":"accepted"})"},

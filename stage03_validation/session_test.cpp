@@ -17,16 +17,21 @@ std::atomic<std::size_t> allocations{0};
 
 }  // namespace
 
-// Counts what the tests below ask about. Only these two: the others of the family call them.
-void* operator new(std::size_t size) {
+// Counts what the tests below ask about. With the two that say nothing on failure, so that all
+// memory comes from malloc and goes back to it.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++allocations;
-    if (void* memory = std::malloc(size)) {
+    return std::malloc(size);
+}
+void* operator new(std::size_t size) {
+    if (void* memory = operator new(size, std::nothrow)) {
         return memory;
     }
     throw std::bad_alloc{};
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace {
 

@@ -1,0 +1,195 @@
+#include "clients/process.hpp"
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "clients/connection.hpp"
+#include "common/catch.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// Whether a process has ended, though its parent may not have asked for its status yet.
+bool has_ended(pid_t pid) {
+    std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string field;
+    std::getline(stat, field, ')');  // the name may hold spaces
+    return !(stat >> field) || field == "Z" || field == "X";
+}
+
+/// Whether it has within five seconds.
+bool ends_soon(pid_t pid) {
+    const auto deadline = steady_clock::now() + 5s;
+    while (!has_ended(pid) && steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(1ms);
+    }
+    return has_ended(pid);
+}
+
+/// The sentence with which a server does not come to be.
+std::string complaint_about(const std::string& command, std::chrono::milliseconds patience = 10s) {
+    try {
+        ServerProcess server{command, patience};
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+/// How many descriptors this program has open.
+std::ptrdiff_t open_descriptors() {
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {});
+}
+
+}  // namespace
+
+TEST_CASE("What a command prints is kept") {
+    Process process{"printf 'one\\ntwo '; sleep 0.05; echo three"};
+    CHECK(process.wait_for_output("three\n"));
+    CHECK(process.output() == "one\ntwo three\n");
+    CHECK(process.wait_for_output("two"));
+}
+
+TEST_CASE("A command that prints more than a pipe holds does not wait for us") {
+    Process process{"head -c 1000000 /dev/zero | tr '\\0' x; echo end"};
+    CHECK(process.wait_for_output("end\n"));
+    CHECK(process.output() == std::string(1'000'000, 'x') + "end\n");
+}
+
+TEST_CASE("Waiting for output ends with the output, or with one's patience") {
+    const auto start = steady_clock::now();
+    SECTION("the output ends") {
+        Process process{"echo something else"};
+        CHECK(!process.wait_for_output("text", 1min));
+        CHECK(!process.wait_for_line("text", 1min));
+    }
+    SECTION("the patience ends") {
+        Process process{"exec sleep 1000"};
+        CHECK(!process.wait_for_output("text", 100ms));
+        CHECK(steady_clock::now() - start >= 100ms);
+        CHECK(!process.wait_for_line("text", 100ms));
+        CHECK(steady_clock::now() - start >= 200ms);
+    }
+    CHECK(steady_clock::now() - start < 20s);
+}
+
+TEST_CASE("A line is waited for until it is whole") {
+    Process process{"printf 'first\\nat: fi'; read line; echo rst; echo at: second; cat"};
+    CHECK(process.wait_for_output("fi"));
+    CHECK(!process.wait_for_line("at: ", 100ms));
+    CHECK(process.wait_for_line("fir", 5s) == "st");
+}
+
+TEST_CASE("A command knows when it has ended") {
+    Process process{"exit 3"};
+    CHECK(process.wait_for_end(5s));
+    CHECK(process.ended());
+
+    Process other{"exec cat"};  // its input stays open, and it waits
+    const auto start = steady_clock::now();
+    CHECK(!other.wait_for_end(100ms));
+    CHECK(steady_clock::now() - start >= 100ms);
+    CHECK(!other.ended());
+    REQUIRE(kill(other.pid(), SIGKILL) == 0);
+    CHECK(other.wait_for_end(5s));
+}
+
+TEST_CASE("All that a command has started ends with the object") {
+    pid_t shell = 0;
+    pid_t child = 0;
+    {
+        Process process{"sleep 1000 & echo child $!; wait"};
+        const auto printed = process.wait_for_line("child ", 5s);
+        REQUIRE(printed);
+        child = std::stoi(*printed);
+        shell = process.pid();
+        REQUIRE(!has_ended(shell));
+        REQUIRE(!has_ended(child));
+    }
+    CHECK(ends_soon(child));
+    CHECK(kill(shell, 0) != 0);  // asked for its status too: not even a zombie is left
+}
+
+TEST_CASE("A command may tidy up before it ends") {
+    const auto mark = std::filesystem::temp_directory_path() /
+                      ("unfreeze_process_test_" + std::to_string(getpid()));
+    {
+        Process process{"trap 'echo tidied > " + mark.string() +
+                        "; exit' TERM; echo set; read line"};
+        REQUIRE(process.wait_for_output("set"));
+    }
+    CHECK(std::filesystem::remove(mark));
+}
+
+TEST_CASE("A command that ignores SIGTERM is killed once the patience is over") {
+    std::optional<Process> process;
+    process.emplace("trap '' TERM; echo set; exec sleep 1000", 300ms);
+    REQUIRE(process->wait_for_output("set"));
+    const pid_t pid = process->pid();
+    const auto start = steady_clock::now();
+    process.reset();
+    CHECK(steady_clock::now() - start >= 300ms);
+    CHECK(steady_clock::now() - start < 20s);
+    CHECK(kill(pid, 0) != 0);
+}
+
+TEST_CASE("Who has left the group, and holds the output open, holds nobody up") {
+    const auto start = steady_clock::now();
+    {
+        Process process{"setsid sleep 20 & echo started; wait"};
+        CHECK(process.wait_for_output("started"));
+    }
+    CHECK(steady_clock::now() - start < 10s);
+}
+
+TEST_CASE("A process leaves no descriptors behind") {
+    const auto before = open_descriptors();
+    for (int i = 0; i < 5; ++i) {
+        Process{"exit"}.wait_for_end(5s);
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("A command with {port} is a server once it accepts") {
+    const auto start = steady_clock::now();
+    ServerProcess server{"sleep 0.3; exec nc -lk 127.0.0.1 {port}"};
+    CHECK(steady_clock::now() - start >= 300ms);
+    CHECK(server.target().port != 0);
+    Connection connection{server.target()};
+    REQUIRE(connection.connected());
+    REQUIRE(connection.send("hello\n"));
+    CHECK(server.process().wait_for_output("hello\n"));  // it is this one, and no other
+}
+
+TEST_CASE("A command that says where it listens is a server there") {
+    // In two steps and behind another line: neither that line's end nor half a port is taken.
+    ServerProcess server{
+        "echo starting; printf 'listening on 127.0.0.1:8'; sleep 0.3; echo 765; cat"};
+    CHECK(server.target().name() == "127.0.0.1:8765");
+}
+
+TEST_CASE("A command that ends is no server") {
+    const auto start = steady_clock::now();
+    CHECK(complaint_about("exit 3") == "it ended before it listened");
+    CHECK(complaint_about("echo listening on") == "it ended before it listened");
+    CHECK(complaint_about("/no/such/server 2>&1") == "it ended before it listened");
+    CHECK(complaint_about("exit 3 # {port}") == "it ended before it accepted a connection");
+    CHECK(steady_clock::now() - start < 8s);  // it did not take the patience
+}
+
+TEST_CASE("A command that does not listen is no server once the patience is over") {
+    const auto start = steady_clock::now();
+    CHECK(complaint_about("exec sleep 1000", 200ms) ==
+          "it never said 'listening on HOST:PORT', and its command has no {port} to fill in");
+    CHECK(steady_clock::now() - start >= 200ms);
+    CHECK(complaint_about("exec sleep 1000 # {port}", 200ms)
+              .starts_with("nobody accepts connections on port "));
+    CHECK(steady_clock::now() - start >= 400ms);
+    CHECK(steady_clock::now() - start < 20s);
+}

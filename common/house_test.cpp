@@ -1,0 +1,126 @@
+#include <cstdio>
+#include <regex>
+
+#include "clients/process.hpp"
+#include "common/source_tree.hpp"
+
+// The rules of the house, as CONTRIBUTING.md states them.
+using namespace unfreeze;
+using std::filesystem::path;
+
+namespace {
+
+/// How many lines `diff` may print as changed between a stage's server.cpp and the one before.
+/// An entry may be lowered, never raised: a neighbour's diff is one idea.
+constexpr struct {
+    int stage;
+    int changed_lines;
+} diff_budget[] = {{2, 26}, {3, 60}};
+
+constexpr std::size_t server_lines_max = 150;
+
+std::vector<path> rooms() {
+    return entries_of(source_tree, [](const path& entry) {
+        return std::regex_match(entry.filename().string(),
+                                std::regex{"stage\\d\\d_.*|common|clients"});
+    });
+}
+
+std::vector<path> stages() {
+    return entries_of(source_tree, [](const path& entry) {
+        return entry.filename().string().starts_with("stage");
+    });
+}
+
+std::vector<path> sources(const path& room) {
+    return entries_of(room, [](const path& entry) {
+        return entry.extension() == ".cpp" || entry.extension() == ".hpp";
+    });
+}
+
+bool is_for_tests(const path& file) {
+    return file.stem().string().ends_with("_test") || file.filename() == "black_box.hpp";
+}
+
+/// Whether a file in one room may include a file of another: a stage its own, earlier ones and
+/// common/; clients/ its own and common/; common/ its own. Tests may use clients/ on top.
+bool may_include(const std::string& room, const std::string& included, bool test) {
+    const bool both_stages = room.starts_with("stage") && included.starts_with("stage");
+    return included == room || included == "common" || (test && included == "clients") ||
+           (both_stages && included.substr(0, 7) < room.substr(0, 7));
+}
+
+}  // namespace
+
+TEST_CASE("Includes point to common/ and to earlier stages, never to a server.cpp") {
+    const std::regex include{"#include \"([^/\"]+)/([^\"]+)\""};
+    std::size_t seen = 0;
+    for (const path& room : rooms()) {
+        for (const path& file : sources(room)) {
+            for (const std::string& line : lines_of(file)) {
+                std::smatch match;
+                if (!std::regex_search(line, match, include)) {
+                    CHECK(!line.starts_with("#include \""));  // each names its room
+                    continue;
+                }
+                ++seen;
+                INFO(file << ": " << line);
+                CHECK(may_include(room.filename().string(), match[1], is_for_tests(file)));
+                CHECK(match[2] != "server.cpp");
+            }
+        }
+    }
+    CHECK(seen > 50);
+}
+
+TEST_CASE("Every server.cpp is short and has the same four sections") {
+    for (const path& stage : stages()) {
+        INFO(stage);
+        const std::vector<std::string> lines = lines_of(stage / "server.cpp");
+        CHECK(lines.size() <= server_lines_max);
+        std::vector<std::string> sections;
+        for (const std::string& line : lines) {
+            std::smatch match;
+            if (std::regex_match(line, match, std::regex{"// ---- (\\w+) -+"})) {
+                sections.push_back(match[1]);
+            }
+        }
+        CHECK(sections == std::vector<std::string>{"options", "handle", "work", "main"});
+    }
+}
+
+TEST_CASE("There is one namespace, and no name says in which stage it stands") {
+    for (const path& room : stages()) {
+        for (const path& file : sources(room)) {
+            if (is_for_tests(file)) {
+                continue;
+            }
+            for (const std::string& line : lines_of(file)) {
+                INFO(file << ": " << line);
+                const std::string code = line.substr(0, line.find("//"));
+                CHECK((line.starts_with("#include") || code.find("stage0") == std::string::npos));
+                std::smatch match;
+                if (std::regex_search(code, match, std::regex{"namespace (\\w+) \\{"})) {
+                    CHECK(match[1] == "unfreeze");
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("Neighbouring servers differ by no more than their budget") {
+    const std::vector<path> all = stages();
+    REQUIRE(all.size() == std::size(diff_budget) + 1);
+    for (std::size_t i = 1; i < all.size(); ++i) {
+        const auto [stage, budget] = diff_budget[i - 1];
+        Process diff{"diff " + (all[i - 1] / "server.cpp").string() + " " +
+                     (all[i] / "server.cpp").string() + " | grep -c '^[<>]'; echo end"};
+        REQUIRE(diff.wait_for_output("end"));
+        const int changed = std::stoi(diff.output());
+        std::printf("stage %d: %d changed lines\n", stage, changed);
+        INFO("stage " << stage << ": " << changed << " changed lines, " << budget << " allowed");
+        CHECK(changed > 0);
+        CHECK(changed <= budget);
+        CHECK(budget <= changed);  // the diff has shrunk: let its entry shrink too
+    }
+}

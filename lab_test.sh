@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The front door, from outside: what it refuses, what it shows, and the recipes of the notes.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+failed() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+# refused PATTERN ARGUMENTS…: lab says one sentence that matches, and exits with 2.
+refused() {
+    local pattern=$1 said status=0
+    shift
+    said=$(./lab "$@" 2>&1 >/dev/null) || status=$?
+    said=$(grep -v '^\$ ' <<<"$said")
+    [[ $status -eq 2 ]] || failed "lab $* exits with $status, not 2"
+    [[ $said == $pattern && $said != *$'\n'* ]] || failed "lab $* says: $said"
+    echo "ok: lab $*: $said"
+}
+
+# shows PATTERN ARGUMENTS…: lab succeeds, and its output matches.
+shows() {
+    local pattern=$1 said
+    shift
+    said=$(./lab "$@" 2>&1) || failed "lab $* fails: $said"
+    [[ $said == $pattern ]] || failed "lab $* shows: $said"
+    echo "ok: lab $*"
+}
+
+refused "lab: there is no command 'fly' *" fly
+refused "lab: there is no stage 99 *" run 99
+refused "lab: expected a stage's number, got '' *" run
+refused "lab: expected a stage's number, got 'two' *" freeze two
+refused "lab: expected a stage's number, got '' *" diff
+refused "lab: test takes nothing, *" test --sanitize memory
+refused "lab: build takes no argument, got 'all'" build all
+refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
+refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
+refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
+refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
+
+shows "*./lab COMMAND*N is a stage: 1 2 3*" help
+shows "# Stage 2: *" notes 2
+shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
+shows "new: stage03_validation/deadline.cpp *+#include \"stage03_validation/session.hpp\"*" diff 3
+shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
+shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
+shows "*as taught for stage 3" stress 3 --requests 1000
+shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
+
+# The recipe of the first two notes, as typed by hand.
+for stage in 1 2; do
+    exec {announcement}< <(exec ./lab run $stage --port 0 2>/dev/null)
+    server=$!
+    read -rt 10 -u "$announcement" line
+    port=${line##*:}
+    exec {connected}< <(exec nc -dv 127.0.0.1 "$port" 2>&1)
+    netcat=$!
+    read -rt 10 -u "$connected" line
+    status=0
+    curl -sS -m 1 -d hello "http://127.0.0.1:$port/" >/dev/null 2>&1 || status=$?
+    [[ $status -eq $((stage == 1 ? 28 : 0)) ]] || failed "curl beside a netcat, stage $stage: $status"
+    kill $netcat
+    [[ $(curl -sS -m 5 -d hello "http://127.0.0.1:$port/") == hello ]] || failed "no thaw in stage $stage"
+    kill $server
+    echo "ok: the recipe of stage $stage"
+done
