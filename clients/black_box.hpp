@@ -64,6 +64,12 @@ inline void check_start_errors(std::string_view name) {
     CHECK(output_of(program(name) + " --help").ends_with("\nexit 0\n"));
 }
 
+/// What a stage's client prints of another program's server, and its exit status behind it.
+inline std::string verdict(std::string_view client, std::string_view server) {
+    return output_of(fmt::format("{} --requests 500 --timeout-ms 2000 --spawn '{} --port 0'",
+                                 program(client), program(server)));
+}
+
 /// Processor time that a process has used so far, its own and the kernel's on its behalf.
 inline std::chrono::milliseconds processor_time(pid_t pid) {
     std::ifstream stat{fmt::format("/proc/{}/stat", pid)};

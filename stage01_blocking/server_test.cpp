@@ -26,10 +26,8 @@ TEST_CASE("A wrong start of stage 1 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 1 tells stage 1 from stage 2") {
-    const auto verdict_on = [](const char* server) {
-        return output_of(fmt::format("{} --requests 200 --spawn '{} --port 0'",
-                                     program("stage01_client"), program(server)));
-    };
-    CHECK(verdict_on("stage01_blocking").ends_with("verdict: as taught for stage 1\nexit 0\n"));
-    CHECK(verdict_on("stage02_async").ends_with("verdict: NOT AS TAUGHT for stage 1\nexit 1\n"));
+    CHECK(verdict("stage01_client", "stage01_blocking")
+              .ends_with("verdict: as taught for stage 1\nexit 0\n"));
+    CHECK(verdict("stage01_client", "stage02_async")
+              .ends_with("verdict: NOT AS TAUGHT for stage 1\nexit 1\n"));
 }

@@ -84,12 +84,10 @@ TEST_CASE("A wrong start of stage 3 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {
-    const auto verdict_on = [](const char* server) {
-        return output_of(fmt::format("{} --requests 2000 --spawn '{} --port 0'",
-                                     program("stage03_client"), program(server)));
-    };
-    CHECK(verdict_on("stage03_validation").ends_with("verdict: as taught for stage 3\nexit 0\n"));
-    CHECK(verdict_on("stage02_async").ends_with("verdict: NOT AS TAUGHT for stage 3\nexit 1\n"));
+    CHECK(verdict("stage03_client", "stage03_validation")
+              .ends_with("verdict: as taught for stage 3\nexit 0\n"));
+    CHECK(verdict("stage03_client", "stage02_async")
+              .ends_with("verdict: NOT AS TAUGHT for stage 3\nexit 1\n"));
 }
 
 TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request") {
