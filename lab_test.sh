@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+server= netcat=
+trap 'kill $server $netcat 2>/dev/null || true' EXIT
+
 failed() {
     echo "FAILED: $*"
     exit 1
@@ -13,7 +16,7 @@ refused() {
     local pattern=$1 said status=0
     shift
     said=$(./lab "$@" 2>&1 >/dev/null) || status=$?
-    said=$(grep -v '^\$ ' <<<"$said")
+    said=$(grep -v '^\$ ' <<<"$said" || true)
     [[ $status -eq 2 ]] || failed "lab $* exits with $status, not 2"
     [[ $said == $pattern && $said != *$'\n'* ]] || failed "lab $* says: $said"
     echo "ok: lab $*: $said"
@@ -43,7 +46,7 @@ refused "stage03_client: no server from 'false': it ended before it listened" st
 shows "*./lab COMMAND*N is a stage: 1 2 3*" help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
-shows "new: stage03_validation/deadline.cpp *+#include \"stage03_validation/session.hpp\"*" diff 3
+shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*as taught for stage 3" stress 3 --requests 1000
@@ -53,7 +56,7 @@ shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --reques
 for stage in 1 2; do
     exec {announcement}< <(exec ./lab run $stage --port 0 2>/dev/null)
     server=$!
-    read -rt 10 -u "$announcement" line
+    read -rt 30 -u "$announcement" line
     port=${line##*:}
     exec {connected}< <(exec nc -dv 127.0.0.1 "$port" 2>&1)
     netcat=$!
@@ -64,5 +67,6 @@ for stage in 1 2; do
     kill $netcat
     [[ $(curl -sS -m 5 -d hello "http://127.0.0.1:$port/") == hello ]] || failed "no thaw in stage $stage"
     kill $server
+    server= netcat=
     echo "ok: the recipe of stage $stage"
 done

@@ -17,13 +17,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t last = 10;  // stages in the course
 
-/// A probe's outcome, in words.
-std::string words(std::optional<std::chrono::microseconds> answered) {
-    return answered
-               ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
-               : fmt::format("no answer in {} ms", frozen_after.count());
-}
-
 /// A probe while `silent` clients are connected and say nothing, and another once they have left.
 /// Whoever came first is served first, so each of them is in the probe's way, if there is a way.
 struct SilenceTrial {
@@ -47,12 +40,13 @@ SilenceTrial try_silence(const Target& target, std::size_t silent) {
 Finding silent_client(const Target& target) {
     const SilenceTrial trial = try_silence(target, 1);
     return {!trial.during && trial.after,
-            words(trial.during) + (trial.after ? "" : ", nor after the client had left")};
+            in_words(trial.during, frozen_after) +
+                (trial.after ? "" : ", nor after the client had left")};
 }
 
 Finding twenty_silent_clients(const Target& target) {
     const SilenceTrial trial = try_silence(target, 20);
-    return {trial.during.has_value(), words(trial.during)};
+    return {trial.during.has_value(), in_words(trial.during, frozen_after)};
 }
 
 Finding byte_by_byte(const Target& target) {
@@ -87,7 +81,7 @@ Finding vanishing_clients(const Target& target) {
         connection.reset();
     }
     const auto answered = probe(target, frozen_after);
-    return {answered.has_value(), words(answered)};
+    return {answered.has_value(), in_words(answered, frozen_after)};
 }
 
 /// Bytes that end like a head and are none.
@@ -137,6 +131,9 @@ Finding large_body(const Target& target) {
     while (!response && sent < stated && connection.send(piece, frozen_after)) {
         sent += piece.size();
         response = connection.receive(sent == piece.size() ? frozen_after : 0ms);
+    }
+    if (!response && sent < stated) {
+        response = connection.receive(frozen_after);  // sending failed: perhaps there is a reason
     }
     const int status = response ? response->status : 0;
     return {status == 413 && sent < stated,

@@ -1,5 +1,7 @@
 #include "clients/connection.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 
 namespace unfreeze {
@@ -31,11 +33,12 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
                                         error = e;
                                         bytes = n;
                                     });
-            if (!within(std::chrono::duration_cast<std::chrono::milliseconds>(
-                    deadline - std::chrono::steady_clock::now()))) {
+            const bool in_time = within(std::chrono::duration_cast<std::chrono::milliseconds>(
+                deadline - std::chrono::steady_clock::now()));
+            parser_.feed({buffer.data(), bytes});
+            if (!in_time && bytes == 0) {
                 return std::nullopt;
             }
-            parser_.feed({buffer.data(), bytes});
             if (!error) {
                 continue;
             }
@@ -88,6 +91,13 @@ std::optional<std::chrono::microseconds> probe(const Target& target,
     }
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                  start);
+}
+
+std::string in_words(std::optional<std::chrono::microseconds> answered,
+                     std::chrono::milliseconds patience) {
+    return answered
+               ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
+               : fmt::format("no answer in {} ms", patience.count());
 }
 
 }  // namespace unfreeze

@@ -51,4 +51,8 @@ private:
 std::optional<std::chrono::microseconds> probe(const Target& target,
                                                std::chrono::milliseconds patience);
 
+/// A probe's outcome: "answered in 0.3 ms", "no answer in 1000 ms".
+std::string in_words(std::optional<std::chrono::microseconds> answered,
+                     std::chrono::milliseconds patience);
+
 }  // namespace unfreeze

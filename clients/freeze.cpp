@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <list>
 #include <optional>
+#include <system_error>
 
 #include "clients/claims.hpp"
 #include "clients/connection.hpp"
@@ -17,23 +18,18 @@ using namespace std::chrono_literals;
 
 void print_probe(const char* when, const Target& target) {
     const auto answered = probe(target, frozen_after);
-    if (answered) {
-        fmt::print("probe {}: ALIVE, answered in {:.1f} ms\n", when,
-                   static_cast<double>(answered->count()) / 1e3);
-    } else {
-        fmt::print("probe {}: FROZEN, no answer in {} ms\n", when, frozen_after.count());
-    }
+    fmt::print("probe {}: {}, {}\n", when, answered ? "ALIVE" : "FROZEN",
+               in_words(answered, frozen_after));
     std::fflush(stdout);
 }
 
 /// Netcats that have connected, each holding its connection open until the list goes.
 void connect_netcats(std::list<Process>& netcats, std::size_t count, const Target& target) {
     while (netcats.size() < count) {
-        Process& netcat =
-            netcats.emplace_back(fmt::format("exec nc -v {} {} 2>&1", target.host, target.port));
-        if (!netcat.wait_for_output("succeeded")) {
+        netcats.emplace_back(fmt::format("exec nc -v {} {} 2>&1", target.host, target.port));
+        if (!netcats.back().wait_for_output("succeeded")) {
             fail(fmt::format("a netcat did not connect (is netcat-openbsd installed?): {}",
-                             netcat.output()));
+                             netcats.back().output()));
         }
     }
 }
@@ -49,14 +45,17 @@ int main(int argc, char** argv) {
     command_line.add("--clients", clients, 1, 1'000, "how many netcats");
     command_line.parse(argc, argv);
 
+    raise_descriptor_limit();
     std::optional<ServerProcess> spawned;
     const Target target = find_server(options, spawned);
     print_probe("before       ", target);
-    {
+    try {
         std::list<Process> netcats;
         connect_netcats(netcats, clients, target);
         fmt::print("{} netcats have connected to {} and say nothing\n", clients, target.name());
         print_probe("beside them  ", target);
+    } catch (const std::system_error& error) {
+        fail(fmt::format("no more netcats can be started: {}", error.what()));
     }
     fmt::print("the netcats have left\n");
     print_probe("after        ", target);

@@ -4,12 +4,9 @@
 
 #include <algorithm>
 #include <asio.hpp>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <list>
 #include <optional>
 #include <string>
@@ -36,12 +33,6 @@ long status_number(pid_t pid, const std::string& name) {
     return 0;
 }
 
-long descriptors(pid_t pid) {
-    std::error_code gone;
-    const std::filesystem::directory_iterator entries{fmt::format("/proc/{}/fd", pid), gone};
-    return std::distance(begin(entries), end(entries));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -60,7 +51,7 @@ int main(int argc, char** argv) {
     const pid_t pid = spawned->process().pid();
 
     probe(target, frozen_after);  // what the first request of all costs is not counted
-    const long descriptors_before = descriptors(pid);
+    const std::ptrdiff_t descriptors_before = descriptors(pid);
     const long memory_before = status_number(pid, "VmRSS");
 
     asio::io_context io;
@@ -70,11 +61,11 @@ int main(int argc, char** argv) {
         sockets.emplace_back(io).connect(target.endpoint(), error);
     }
     // Until the server has accepted them all, or has accepted no more for a second.
-    long held = 0;
+    std::ptrdiff_t held = 0;
     auto last_change = std::chrono::steady_clock::now();
-    while (held < static_cast<long>(connections) &&
+    while (held < static_cast<std::ptrdiff_t>(connections) &&
            std::chrono::steady_clock::now() < last_change + 1s) {
-        const long now_held = descriptors(pid) - descriptors_before;
+        const std::ptrdiff_t now_held = descriptors(pid) - descriptors_before;
         if (now_held != held) {
             held = now_held;
             last_change = std::chrono::steady_clock::now();
@@ -85,8 +76,6 @@ int main(int argc, char** argv) {
     const long memory = (status_number(pid, "VmRSS") - memory_before) * 1024;
     const auto answered = probe(target, frozen_after);
     fmt::print("{} of {} connections held, {} threads, {} bytes of memory each, probe {}\n", held,
-               connections, status_number(pid, "Threads"), memory / std::max(held, 1L),
-               answered ? fmt::format("answered in {:.1f} ms",
-                                      static_cast<double>(answered->count()) / 1e3)
-                        : fmt::format("not answered in {} ms", frozen_after.count()));
+               connections, status_number(pid, "Threads"),
+               memory / std::max<std::ptrdiff_t>(held, 1), in_words(answered, frozen_after));
 }

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 
@@ -177,7 +179,12 @@ void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {
                                      : "it never said 'listening on HOST:PORT', and its command "
                                        "has no {port} to fill in"};
     }
-    target_ = parse_target(*announced);
+    const std::optional<Target> target = parse_target(*announced);
+    if (!target) {
+        throw std::runtime_error{
+            fmt::format("it says 'listening on {}', which is not HOST:PORT", *announced)};
+    }
+    target_ = *target;
 }
 
 void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
@@ -192,6 +199,12 @@ void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
         }
         std::this_thread::sleep_for(20ms);  // between two tries: there is nothing to wait on
     }
+}
+
+std::ptrdiff_t descriptors(pid_t pid) {
+    std::error_code gone;
+    const std::filesystem::directory_iterator entries{fmt::format("/proc/{}/fd", pid), gone};
+    return std::distance(begin(entries), end(entries));
 }
 
 void raise_descriptor_limit() {

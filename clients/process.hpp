@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,9 +15,10 @@
 
 namespace unfreeze {
 
-/// A shell command that runs as long as this object lives, and not longer: not even where the
-/// program that started it is killed. What it prints on standard output is kept for those who wait
-/// for it; its standard input stays open and empty.
+/// A shell command that runs as long as this object lives, and not longer. Where the program that
+/// started it is killed, the command's first process ends with it: all of it, if it is one program.
+/// What it prints on standard output is kept for those who wait for it; its standard input stays
+/// open and empty.
 class Process {
 public:
     explicit Process(const std::string& command,
@@ -79,6 +81,9 @@ private:
     Target target_;
     Process process_;
 };
+
+/// How many descriptors a process has open.
+std::ptrdiff_t descriptors(pid_t pid);
 
 /// Lets this process, and those that it starts, have as many descriptors as the machine allows.
 void raise_descriptor_limit();

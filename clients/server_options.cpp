@@ -24,11 +24,15 @@ Target find_server(const ServerOptions& options, std::optional<ServerProcess>& s
             fail(fmt::format("no server from '{}': {}", options.spawn, error.what()));
         }
     }
-    const Target target = parse_target(options.server);
-    if (!Connection{target}.connected()) {
-        fail(fmt::format("no server at {}: start one, or let --spawn start it", target.name()));
+    const std::optional<Target> target = parse_target(options.server);
+    if (!target) {
+        fail(
+            fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", options.server));
     }
-    return target;
+    if (!Connection{*target}.connected()) {
+        fail(fmt::format("no server at {}: start one, or let --spawn start it", target->name()));
+    }
+    return *target;
 }
 
 }  // namespace unfreeze

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include "common/grammar.hpp"
-#include "common/log.hpp"
 
 namespace unfreeze {
 
 std::string Target::name() const { return fmt::format("{}:{}", host, port); }
 
-Target parse_target(const std::string& host_and_port) {
+std::optional<Target> parse_target(const std::string& host_and_port) {
     const std::size_t colon = host_and_port.rfind(':');
     const long long port =
         colon == std::string::npos ? -1 : parse_length(host_and_port.substr(colon + 1));
@@ -18,9 +17,9 @@ Target parse_target(const std::string& host_and_port) {
     asio::error_code no_address;
     asio::ip::make_address(host, no_address);
     if (no_address || port < 1 || port > 65535) {
-        fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", host_and_port));
+        return std::nullopt;
     }
-    return {host, static_cast<std::uint16_t>(port)};
+    return Target{host, static_cast<std::uint16_t>(port)};
 }
 
 std::string post(std::string_view body, std::string_view fields) {

@@ -2,6 +2,7 @@
 
 #include <asio.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,8 @@ struct Target {
     std::string name() const;  // "127.0.0.1:8080"
 };
 
-/// Reads "127.0.0.1:8080" or "localhost:8080". Exits with 2 and a sentence where it is neither.
-Target parse_target(const std::string& host_and_port);
+/// Reads "127.0.0.1:8080" or "localhost:8080"; nothing where it is neither.
+std::optional<Target> parse_target(const std::string& host_and_port);
 
 /// The bytes of a valid request, to any stage: POST / with the body. `fields` are further field
 /// lines, each with its CRLF.

@@ -12,9 +12,6 @@ namespace {
 /// A chunk's size and its extensions share one line, and nothing says how long extensions may be.
 constexpr std::size_t size_line_bytes_max = 256;
 
-/// The longest size read: 15 hex digits fit in 64 bits with room to spare.
-constexpr std::size_t size_digits_max = 15;
-
 constexpr std::size_t npos = std::string::npos;
 
 }  // namespace
@@ -109,8 +106,7 @@ ChunkedDecoder::Result ChunkedDecoder::start_chunk(std::string_view size_line) {
     if (extension.empty() ? digits != size_line.size() : extension.front() != ';') {
         return Result::malformed;
     }
-    if (error == std::errc::result_out_of_range || digits > size_digits_max ||
-        size > body_bytes_left_) {
+    if (error == std::errc::result_out_of_range || size > body_bytes_left_) {
         return Result::body_too_large;
     }
     body_bytes_left_ -= size;

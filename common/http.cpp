@@ -305,12 +305,12 @@ RequestParser::Result RequestParser::read_request_line(std::string_view line) {
         version[6] != '.' || !is_digit(version[7])) {
         return refuse(400, "bad_request", "the request line ends with no HTTP version");
     }
-    if (version != "HTTP/1.1" && version != "HTTP/1.0") {
+    if (version[5] != '1') {
         return refuse(505, "http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here");
     }
     method_ = piece(method);
     target_ = piece(target);
-    request_.minor_version = version.back() - '0';
+    request_.minor_version = version[7] == '0' ? 0 : 1;  // HTTP/1.2 is read as 1.1 (RFC 9110 2.5)
     reads_ = Reads::fields;
     return Result::need_more;
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <system_error>
@@ -13,11 +12,11 @@ namespace unfreeze {
 namespace {
 
 /// Long enough to cost nothing, short enough that nobody notices the end of a shortage late.
-constexpr std::chrono::milliseconds shortage_pause{100};
+constexpr std::chrono::milliseconds failure_pause{100};
 
-/// A shortage comes and goes while its backlog is worked off; one that has not come for this long
+/// A shortage comes and goes while the backlog is worked off; one that has not come for this long
 /// is over.
-constexpr std::chrono::seconds shortage_over_after{1};
+constexpr std::chrono::seconds failures_over_after{1};
 
 }  // namespace
 
@@ -52,10 +51,10 @@ tcp::socket Listener::accept() {
     for (;;) {
         asio::error_code error;
         tcp::socket socket = acceptor_.accept(error);
-        if (!is_shortage(error)) {
+        if (!must_pause(error)) {
             return accepted(std::move(socket));
         }
-        pause_.expires_after(shortage_pause);
+        pause_.expires_after(failure_pause);
         pause_.wait();
     }
 }
@@ -65,34 +64,36 @@ asio::awaitable<tcp::socket> Listener::async_accept() {
         asio::error_code error;
         tcp::socket socket =
             co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
-        if (!is_shortage(error)) {
+        if (!must_pause(error)) {
             co_return accepted(std::move(socket));
         }
-        pause_.expires_after(shortage_pause);
+        pause_.expires_after(failure_pause);
         co_await pause_.async_wait(asio::use_awaitable);
     }
 }
 
-bool Listener::is_shortage(const asio::error_code& error) {
-    const bool shortage = error == asio::error::no_descriptors ||
-                          error == asio::error::no_buffer_space ||
-                          error == asio::error::no_memory ||
-                          error == asio::error_code{ENFILE, asio::error::get_system_category()};
-    if (error && !shortage) {
+/// Whether to try again later; throws where trying again is of no use. What is left besides
+/// shortages is a fault of the network, which accept(2) reports of the connection that it was about
+/// to hand out.
+bool Listener::must_pause(const asio::error_code& error) {
+    if (error == asio::error::bad_descriptor || error == asio::error::not_socket ||
+        error == asio::error::invalid_argument || error == asio::error::fault ||
+        error == asio::error::operation_aborted) {
         throw std::system_error{error, "accept"};
     }
     const auto now = std::chrono::steady_clock::now();
-    if (shortage) {
-        if (!in_shortage_) {
+    const bool long_ago = now > last_failure_ + failures_over_after;
+    if (error) {
+        if (!in_failures_ || long_ago) {
             notice(fmt::format("accepting pauses: {}", error.message()));
         }
-        in_shortage_ = true;
-        last_shortage_ = now;
-    } else if (in_shortage_ && now > last_shortage_ + shortage_over_after) {
+        in_failures_ = true;
+        last_failure_ = now;
+    } else if (in_failures_ && long_ago) {
         notice("accepting again");
-        in_shortage_ = false;
+        in_failures_ = false;
     }
-    return shortage;
+    return static_cast<bool>(error);
 }
 
 tcp::socket Listener::accepted(tcp::socket socket) {

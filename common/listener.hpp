@@ -34,13 +34,13 @@ public:
     asio::awaitable<tcp::socket> async_accept();
 
 private:
-    bool is_shortage(const asio::error_code& error);
+    bool must_pause(const asio::error_code& error);
     tcp::socket accepted(tcp::socket socket);
 
     tcp::acceptor acceptor_;
     asio::steady_timer pause_;  // between two tries during a shortage
-    bool in_shortage_ = false;  // so that a shortage is reported once, not at each try
-    std::chrono::steady_clock::time_point last_shortage_;
+    bool in_failures_ = false;  // so that a shortage is reported once, not at each try
+    std::chrono::steady_clock::time_point last_failure_;
 };
 
 }  // namespace unfreeze

@@ -36,8 +36,8 @@ void handle(tcp::socket socket) {
         while (bytes.size() < head + body) {
             asio::read(socket, asio::dynamic_buffer(bytes), asio::transfer_at_least(1));
         }
-        const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
-        asio::write(socket, asio::buffer(answer));
+        const std::string response = to_bytes(work(std::string_view{bytes}.substr(head, body)));
+        asio::write(socket, asio::buffer(response));
     } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }

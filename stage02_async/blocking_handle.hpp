@@ -18,9 +18,9 @@ inline void handle(asio::ip::tcp::socket socket) {
         while (bytes.size() < head + body) {
             asio::read(socket, asio::dynamic_buffer(bytes), asio::transfer_at_least(1));
         }
-        const std::string answer = to_bytes(
+        const std::string response = to_bytes(
             {.body = bytes.substr(head, body), .content_type = "application/octet-stream"});
-        asio::write(socket, asio::buffer(answer));
+        asio::write(socket, asio::buffer(response));
     } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }

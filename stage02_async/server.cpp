@@ -39,8 +39,8 @@ asio::awaitable<void> handle(tcp::socket socket) {
             co_await asio::async_read(socket, asio::dynamic_buffer(bytes),
                                       asio::transfer_at_least(1), asio::use_awaitable);
         }
-        const std::string answer = to_bytes(work(std::string_view{bytes}.substr(head, body)));
-        co_await asio::async_write(socket, asio::buffer(answer), asio::use_awaitable);
+        const std::string response = to_bytes(work(std::string_view{bytes}.substr(head, body)));
+        co_await asio::async_write(socket, asio::buffer(response), asio::use_awaitable);
     } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }
@@ -50,7 +50,7 @@ asio::awaitable<void> handle(tcp::socket socket) {
 asio::awaitable<void> accept_all(Listener& listener) {
     for (;;) {
         tcp::socket socket = co_await listener.async_accept();
-        const auto executor = socket.get_executor();
+        const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket)), stop_on_exception);
     }
 }

@@ -6,10 +6,12 @@
 
 namespace unfreeze {
 
-/// Cancels a socket's pending operations when a moment is reached. One timer for the whole life of
-/// a connection: moving the deadline back, which each request does, only writes down the new
-/// moment. The timer looks at it when it fires and goes on waiting where it came too early, so a
-/// request costs neither an allocation nor a system call for its deadlines.
+/// Cancels a socket's pending operation when a moment is reached. An operation that ends in that
+/// same moment ends as if nothing had been, so whoever starts the next one asks expired() first; a
+/// composed operation, such as asio::async_write, does not. One timer for the whole life of a
+/// connection: moving the deadline back, which each request does, only writes down the new moment.
+/// The timer looks at it when it fires and goes on waiting where it came too early, so a request
+/// costs neither an allocation nor a system call for its deadlines.
 class Deadline {
 public:
     using clock = std::chrono::steady_clock;  // never jumps, whatever is done to the wall clock

@@ -44,7 +44,7 @@ Response answer(const Request& request) {
     return work(std::get<Event>(parsed));
 }
 
-/// Answers one client's requests, in order, until the session is over.
+/// Answers one client's requests in order until the session is over. The options are main's.
 asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
     Session session{std::move(socket), options.limits};
     while (const Request* request = co_await session.next()) {
@@ -56,7 +56,7 @@ asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
 asio::awaitable<void> accept_all(Listener& listener, const Options& options) {
     for (;;) {
         tcp::socket socket = co_await listener.async_accept();
-        const auto executor = socket.get_executor();
+        const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket), options), stop_on_exception);
     }
 }

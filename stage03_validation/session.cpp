@@ -13,6 +13,9 @@ using namespace std::chrono_literals;
 /// A client that pipelines has its answers gathered up to this size before they are sent.
 constexpr std::size_t output_bytes_max = 64 * 1024;
 
+/// What it keeps of that room while it waits for more requests.
+constexpr std::size_t idle_output_bytes_max = 1024;
+
 /// Where a thread's sockets are read into, one at a time: the bytes go to the parser before
 /// anything else can run. Thousands of idle connections then hold no read buffer at all.
 std::span<char> read_buffer() {
@@ -81,11 +84,17 @@ asio::awaitable<void> Session::flush() {
     }
     deadline_.expire_at(Deadline::clock::now() + limits_.write_ms);
     asio::error_code error;
-    co_await asio::async_write(socket_, asio::buffer(output_),
-                               asio::redirect_error(asio::use_awaitable, error));
-    output_.clear();
-    if (error) {
+    std::size_t sent = 0;
+    while (sent < output_.size() && !error && !deadline_.expired()) {
+        sent += co_await socket_.async_write_some(asio::buffer(output_) + sent,
+                                                  asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (sent < output_.size()) {
         state_ = State::broken;
+    }
+    output_.clear();
+    if (output_.capacity() > idle_output_bytes_max) {
+        std::string{}.swap(output_);
     }
 }
 
@@ -139,13 +148,13 @@ asio::awaitable<void> Session::linger() {
     }
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
     deadline_.expire_at(Deadline::clock::now() + limits_.linger_ms);
-    const std::span<char> buffer = read_buffer();
     while (!error || error == asio::error::would_block) {
         co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
                                     asio::redirect_error(asio::use_awaitable, error));
         if (error || deadline_.expired()) {
             co_return;
         }
+        const std::span<char> buffer = read_buffer();
         socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
     }
 }
