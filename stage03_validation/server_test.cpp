@@ -163,7 +163,7 @@ TEST_CASE("Clients that never read their answers are let go") {
            std::chrono::steady_clock::now() < deadline) {
         CHECK(probe(server.target(), frozen_after));
     }
-    CHECK(descriptors(server.process().pid()) == before);
+    CHECK(descriptors(server.process().pid()) <= before);
 }
 
 TEST_CASE("A refused client reads its answer, although it never stops sending") {
