@@ -38,6 +38,7 @@ refused "lab: expected a stage's number, got 'two' *" freeze two
 refused "lab: expected a stage's number, got '' *" diff
 refused "lab: test takes nothing, *" test --sanitize memory
 refused "lab: build takes no argument, got 'all'" build all
+refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here

@@ -28,8 +28,10 @@ void connect_netcats(std::list<Process>& netcats, std::size_t count, const Targe
     while (netcats.size() < count) {
         netcats.emplace_back(fmt::format("exec nc -v {} {} 2>&1", target.host, target.port));
         if (!netcats.back().wait_for_output("succeeded")) {
-            fail(fmt::format("a netcat did not connect (is netcat-openbsd installed?): {}",
-                             netcats.back().output()));
+            const std::string said = netcats.back().output();
+            fail(fmt::format(
+                "netcat {} of {} did not connect: {}", netcats.size(), count,
+                said.empty() ? "its connection waits for a place in the backlog" : said));
         }
     }
 }

@@ -47,11 +47,11 @@ int main(int argc, char** argv) {
     }
     raise_descriptor_limit();
     std::optional<ServerProcess> spawned;
-    const Target target = find_server({.spawn = "exec " + spawn}, spawned);
+    const Target target = find_server({.spawn = spawn}, spawned);
     const pid_t pid = spawned->process().pid();
 
-    probe(target, frozen_after);  // what the first request of all costs is not counted
     const std::ptrdiff_t descriptors_before = descriptors(pid);
+    probe(target, frozen_after);  // what the first request of all costs is not counted
     const long memory_before = status_number(pid, "VmRSS");
 
     asio::io_context io;

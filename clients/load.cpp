@@ -47,6 +47,7 @@ public:
         }
         asio::co_spawn(io_, watch(), stop_on_exception);
         io_.run();
+        report_.never_sent = options_.requests - next_;
         report_.duration =
             std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start_);
         return report_;
@@ -55,7 +56,7 @@ public:
 private:
     /// Takes requests from the common count until there are none left.
     asio::awaitable<void> drive(Lane& lane) {
-        while (next_ < options_.requests) {
+        while (next_ < options_.requests && !given_up()) {
             const std::size_t n = next_++;
             auto due = steady_clock::now();
             if (options_.rate > 0) {
@@ -136,6 +137,7 @@ private:
             ++report_.errors[static_cast<std::size_t>(*error)];
         }
         const bool answered = !error || *error == LoadError::status;
+        timeouts_in_a_row_ = error == LoadError::timeout ? timeouts_in_a_row_ + 1 : 0;
         if (!answered || !options_.keep_alive || !response.keep_alive) {
             asio::error_code closed_already;
             lane.socket.close(closed_already);
@@ -168,6 +170,11 @@ private:
         }
     }
 
+    bool given_up() const {
+        constexpr std::size_t at_least = 10;  // where few are on their way
+        return timeouts_in_a_row_ >= std::max(lanes_.size(), at_least);
+    }
+
     void draw_bar() const {
         constexpr std::size_t width = 40;
         const std::size_t filled = width * done_ / options_.requests;
@@ -180,6 +187,7 @@ private:
     LoadReport report_;
     std::size_t next_ = 0;  // the number of the next request
     std::size_t done_ = 0;  // requests counted in report_
+    std::size_t timeouts_in_a_row_ = 0;
     std::size_t lanes_running_ = 0;
     steady_clock::time_point start_;
     asio::io_context io_{1};
@@ -212,6 +220,11 @@ std::string to_text(const LoadReport& report) {
         return static_cast<double>(us.count()) / 1e3;
     };
     std::string errors = fmt::format("{}", report.errors_in_all());
+    const std::string given_up =
+        report.never_sent == 0
+            ? ""
+            : fmt::format("  given up: the server does not answer; {} requests were not sent\n",
+                          report.never_sent);
     for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
         if (report.errors[kind] > 0) {
             fmt::format_to(std::back_inserter(errors), ", {} {}", report.errors[kind],
@@ -219,13 +232,14 @@ std::string to_text(const LoadReport& report) {
         }
     }
     return fmt::format(
-        "  accepted {}   rejected {}   errors {}\n"
-        "  {:.0f} answers a second over {:.2f} s\n"
-        "  latency p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms\n",
-        report.accepted, report.rejected, errors, report.answered_per_second(),
-        std::chrono::duration<double>(report.duration).count(), ms(report.latency.quantile(0.50)),
-        ms(report.latency.quantile(0.90)), ms(report.latency.quantile(0.99)),
-        ms(report.latency.max()));
+               "  accepted {}   rejected {}   errors {}\n"
+               "  {:.0f} answers a second over {:.2f} s\n"
+               "  latency p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms\n",
+               report.accepted, report.rejected, errors, report.answered_per_second(),
+               std::chrono::duration<double>(report.duration).count(),
+               ms(report.latency.quantile(0.50)), ms(report.latency.quantile(0.90)),
+               ms(report.latency.quantile(0.99)), ms(report.latency.max())) +
+           given_up;
 }
 
 std::string to_json(const LoadReport& report) {
@@ -235,9 +249,9 @@ std::string to_json(const LoadReport& report) {
                        name_of(static_cast<LoadError>(kind)), report.errors[kind]);
     }
     return fmt::format(
-        R"({{"accepted":{},"rejected":{},"errors":{{{}}},"duration_us":{},"answers_per_second":{:.1f},)"
+        R"({{"accepted":{},"rejected":{},"errors":{{{}}},"never_sent":{},"duration_us":{},"answers_per_second":{:.1f},)"
         R"("latency_us":{{"p50":{},"p90":{},"p99":{},"max":{}}}}})",
-        report.accepted, report.rejected, errors, report.duration.count(),
+        report.accepted, report.rejected, errors, report.never_sent, report.duration.count(),
         report.answered_per_second(), report.latency.quantile(0.50).count(),
         report.latency.quantile(0.90).count(), report.latency.quantile(0.99).count(),
         report.latency.max().count());

@@ -37,8 +37,11 @@ enum class LoadError : std::size_t {
 constexpr std::size_t load_error_kinds = 5;
 std::string_view name_of(LoadError error);
 
-/// Every request ends up in exactly one count.
+/// Every request ends up in exactly one count, but for those that were never sent: a server that
+/// has let as many requests in a row run into their timeout as are on their way, and ten, is given
+/// up.
 struct LoadReport {
+    std::uint64_t never_sent = 0;
     std::uint64_t accepted = 0;  // 2xx
     std::uint64_t rejected = 0;  // 503
     std::array<std::uint64_t, load_error_kinds> errors{};
@@ -54,7 +57,8 @@ struct LoadReport {
     double answered_per_second() const;
 };
 
-/// Runs the load to its end. Bounded: each request ends by its timeout.
+/// Runs the load to its end. Bounded: each request ends by its timeout, and a frozen server is
+/// given up.
 LoadReport run_load(const Target& target, const LoadOptions& options);
 
 /// The report in a few lines for people, and as one JSON object for programs.

@@ -151,7 +151,8 @@ private:
 /// Runs the load, and checks that each request is in one count, and each answer in the latencies.
 LoadReport run(const Target& target, const LoadOptions& options) {
     const LoadReport report = run_load(target, options);
-    CHECK(report.accepted + report.rejected + report.errors_in_all() == options.requests);
+    CHECK(report.accepted + report.rejected + report.errors_in_all() + report.never_sent ==
+          options.requests);
     CHECK(report.latency.count() == report.accepted + report.rejected +
                                         report.errors[static_cast<std::size_t>(LoadError::status)]);
     CHECK(report.latency.max() <= report.duration);
@@ -426,8 +427,19 @@ TEST_CASE("The report is told in lines and in JSON") {
           "  accepted 2   rejected 1   errors 5, 4 timeout, 1 status\n"
           "  2 answers a second over 2.00 s\n"
           "  latency p50 0.10 ms   p90 3000.00 ms   p99 3000.00 ms   max 3000.00 ms\n");
-    CHECK(to_json(report) ==
-          R"({"accepted":2,"rejected":1,"errors":{"connect":0,"timeout":4,"closed":0,)"
-          R"("malformed":0,"status":1},"duration_us":2000000,"answers_per_second":2.0,)"
-          R"("latency_us":{"p50":100,"p90":3000000,"p99":3000000,"max":3000000}})");
+    CHECK(
+        to_json(report) ==
+        R"({"accepted":2,"rejected":1,"errors":{"connect":0,"timeout":4,"closed":0,)"
+        R"("malformed":0,"status":1},"never_sent":0,"duration_us":2000000,"answers_per_second":2.0,)"
+        R"("latency_us":{"p50":100,"p90":3000000,"p99":3000000,"max":3000000}})");
+}
+
+TEST_CASE("A server that has stopped answering is given up") {
+    TestServer server{[](std::size_t n) { return n < 5 ? answer(200) : Reply{}; }};
+    LoadOptions options{.requests = 1'000, .concurrency = 4, .timeout_ms = 50ms};
+    const LoadReport report = run_load(server.target(), options);
+    CHECK(report.accepted == 5);
+    CHECK(report.errors[static_cast<std::size_t>(LoadError::timeout)] >= 10);
+    CHECK(report.never_sent > 900);
+    CHECK(report.accepted + report.errors_in_all() + report.never_sent == options.requests);
 }

@@ -53,6 +53,12 @@ std::uint16_t fill_in_port(std::string& command) {
     return port;
 }
 
+/// A command that needs no shell takes the shell's place, and with it its pid and its fate.
+std::string in_place_of_the_shell(const std::string& command) {
+    const bool needs_shell = command.find_first_of(";&|<>()$`=\n") != std::string::npos;
+    return needs_shell || command.starts_with("exec ") ? command : "exec " + command;
+}
+
 }  // namespace
 
 Process::Process(const std::string& command, std::chrono::milliseconds stop_patience)
@@ -162,7 +168,7 @@ void Process::read_output(int stopped_fd) {
 }
 
 ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds patience)
-    : target_{.port = fill_in_port(command)}, process_{command} {
+    : target_{.port = fill_in_port(command)}, process_{in_place_of_the_shell(command)} {
     if (target_.port == 0) {
         wait_for_announcement(patience);
     } else {

@@ -16,7 +16,8 @@
 namespace unfreeze {
 
 /// A shell command that runs as long as this object lives, and not longer. Where the program that
-/// started it is killed, the command's first process ends with it: all of it, if it is one program.
+/// started it is killed, the first process of the command ends with it: all of it, where that is
+/// "exec PROGRAM ...".
 /// What it prints on standard output is kept for those who wait for it; its standard input stays
 /// open and empty.
 class Process {
@@ -64,8 +65,8 @@ private:
 
 /// A server under test, as a process. Where {port} stands in the command, a free port is put there
 /// and tried until it accepts; otherwise the command must print "listening on HOST:PORT", as every
-/// server of this house does. Throws std::runtime_error where the command ends or `patience` does
-/// before the server listens.
+/// server of this house does. A command that needs no shell is run without one. Throws
+/// std::runtime_error where the command ends or `patience` does before the server listens.
 class ServerProcess {
 public:
     explicit ServerProcess(std::string command,

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "clients/black_box.hpp"
 #include "clients/connection.hpp"
 
@@ -30,4 +32,18 @@ TEST_CASE("The client of stage 1 tells stage 1 from stage 2") {
               .ends_with("verdict: as taught for stage 1\nexit 0\n"));
     CHECK(verdict("stage01_client", "stage02_async")
               .ends_with("verdict: NOT AS TAUGHT for stage 1\nexit 1\n"));
+}
+
+TEST_CASE("A client that is killed takes the server that it has spawned with it") {
+    Process client{fmt::format("exec {} --requests 100000000 --spawn '{} --port 0'",
+                               program("stage01_client"), program("stage01_blocking"))};
+    const auto where = client.wait_for_line("load on ", 10s);
+    REQUIRE(where);
+    const auto target = parse_target(where->substr(0, where->find(": ")));
+    REQUIRE(target);
+    kill(client.pid(), SIGKILL);
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (Connection{*target}.connected() && std::chrono::steady_clock::now() < deadline) {
+    }
+    CHECK(!Connection{*target}.connected());
 }

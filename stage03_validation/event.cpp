@@ -122,10 +122,10 @@ private:
             return stop(fmt::format("an object is expected, not {}", what));
         }
         if (at_member() && (member_ == "user" || member_ == "action")) {
-            return stop(fmt::format("member '{}' is to be a string, not {}", member_, what));
+            return stop(fmt::format("member '{}' must be a string, not {}", member_, what));
         }
         if (at_member() && member_ == "amount") {
-            return stop(fmt::format("member 'amount' is to be a 64-bit integer, not {}", what));
+            return stop(fmt::format("member 'amount' must be a 64-bit integer, not {}", what));
         }
         return true;
     }
@@ -158,11 +158,11 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
     }
     if (parsed.IsError()) {
         return EventError{
-            fmt::format("no JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
+            fmt::format("invalid JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
     }
     if (stream.Tell() != json.size()) {
         // The reader takes a NUL for the end of its text.
-        return EventError{fmt::format("no JSON at byte {}: a NUL", stream.Tell())};
+        return EventError{fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
     return event.result();
 }

@@ -149,7 +149,7 @@ TEST_CASE("An amount may be any 64-bit integer and nothing beyond") {
          {"9223372036854775808", "-9223372036854775809", "18446744073709551615",
           "18446744073709551616", "-18446744073709551616",
           "100000000000000000000000000000000000"}) {
-        check_refused(with_amount(text), "error: member 'amount' is to be a 64-bit integer, not a");
+        check_refused(with_amount(text), "error: member 'amount' must be a 64-bit integer, not a");
     }
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("An amount has no fraction and no exponent, though its value be an int
     for (const std::string_view text :
          {"1.0", "0.0", "-0.0", "1.5", "1e2", "1E2", "1e0", "100e-2", "9223372036854775807.0"}) {
         check_refused(with_amount(text),
-                      "error: member 'amount' is to be a 64-bit integer, not a number with a");
+                      "error: member 'amount' must be a 64-bit integer, not a number with a");
     }
 }
 
@@ -173,7 +173,7 @@ TEST_CASE("What JSON does not know as a number is refused by its place") {
     const std::size_t begin = with_amount("").size() - 1;
     for (const auto& row : rows) {
         check_refused(with_amount(row.amount),
-                      fmt::format("error: no JSON at byte {}:", begin + row.place));
+                      fmt::format("error: invalid JSON at byte {}:", begin + row.place));
     }
 }
 
@@ -199,7 +199,7 @@ TEST_CASE("A member that stands there twice is refused, and named") {
     check_refused(R"({"user":"a","\u0075ser":"b","action":"b","amount":1})",
                   "error: member 'user' stands there twice");
     check_refused(R"({"user":"a","user":1,"action":"b","amount":1})",
-                  "error: member 'user' is to be a string, not a number");
+                  "error: member 'user' must be a string, not a number");
 }
 
 TEST_CASE("A member of another type is refused, and both are named") {
@@ -217,22 +217,22 @@ TEST_CASE("A member of another type is refused, and both are named") {
     };
     for (const auto& [value, type] : rows) {
         check_refused(fmt::format(R"({{"user":{},"action":"b","amount":1}})", value),
-                      fmt::format("error: member 'user' is to be a string, not {}", type));
+                      fmt::format("error: member 'user' must be a string, not {}", type));
         check_refused(fmt::format(R"({{"user":"a","action":{},"amount":1}})", value),
-                      fmt::format("error: member 'action' is to be a string, not {}", type));
+                      fmt::format("error: member 'action' must be a string, not {}", type));
         check_refused(
             with_amount(value),
-            fmt::format("error: member 'amount' is to be a 64-bit integer, not {}", type));
+            fmt::format("error: member 'amount' must be a 64-bit integer, not {}", type));
     }
     for (const std::string_view number :
          {"1", "-1", "4294967296", "-4294967296", "18446744073709551615", "1.5"}) {
         check_refused(fmt::format(R"({{"user":{},"action":"b","amount":1}})", number),
-                      "error: member 'user' is to be a string, not a number");
+                      "error: member 'user' must be a string, not a number");
         check_refused(fmt::format(R"({{"user":"a","action":{},"amount":1}})", number),
-                      "error: member 'action' is to be a string, not a number");
+                      "error: member 'action' must be a string, not a number");
     }
     check_refused(with_amount(R"("1")"),
-                  "error: member 'amount' is to be a 64-bit integer, not a string");
+                  "error: member 'amount' must be a 64-bit integer, not a string");
 }
 
 TEST_CASE("Anything but an object is refused") {
@@ -287,7 +287,7 @@ TEST_CASE("What is no JSON is refused by its place") {
         {R"({"user":"\u12)", "9:"},
     };
     for (const auto& row : rows) {
-        check_refused(row.json, fmt::format("error: no JSON at byte {}", row.place));
+        check_refused(row.json, fmt::format("error: invalid JSON at byte {}", row.place));
     }
 }
 
@@ -297,34 +297,34 @@ TEST_CASE("An event cut short anywhere is none") {
     for (std::size_t size = 0; size < event.size(); ++size) {
         // On the heap and of that size: a byte read past it would show under a sanitizer.
         const std::string cut = event.substr(0, size);
-        check_refused(cut, "error: no JSON at byte ");
+        check_refused(cut, "error: invalid JSON at byte ");
     }
 }
 
 TEST_CASE("Nothing but whitespace may follow the event") {
     const std::string event = with_amount("1");
-    const std::string at_end = fmt::format("error: no JSON at byte {}", event.size());
+    const std::string at_end = fmt::format("error: invalid JSON at byte {}", event.size());
     CHECK(read(event + " \r\n\t") == "a b 1");
     for (const std::string_view more : {"x", "{}", ",", "}", "1", "\"", "\xff"}) {
         check_refused(event + std::string{more}, at_end);
     }
-    check_refused(event + " " + event, "error: no JSON at byte ");
+    check_refused(event + " " + event, "error: invalid JSON at byte ");
 
     SECTION("A NUL ends no text") {
         check_refused(event + "\0"s, at_end);
         check_refused(event + "\0 "s, at_end);
         check_refused(event + "\0{\"user\":1}"s, at_end);
-        check_refused(event + " \0"s, fmt::format("error: no JSON at byte {}", event.size() + 1));
+        check_refused(event + " \0"s, fmt::format("error: invalid JSON at byte {}", event.size() + 1));
     }
     SECTION("Nor is it whitespace") {
-        check_refused("\0"s + event, "error: no JSON at byte 0");
+        check_refused("\0"s + event, "error: invalid JSON at byte 0");
         check_refused("{\0\"user\":\"a\",\"action\":\"b\",\"amount\":1}"sv,
-                      "error: no JSON at byte 1");
+                      "error: invalid JSON at byte 1");
         check_refused("{\"user\":\"a\",\"action\":\"b\",\"amount\":1\0}"sv,
-                      "error: no JSON at byte 35");
+                      "error: invalid JSON at byte 35");
     }
     SECTION("Nor does it stand in a string as it is") {
-        check_refused(with_user("a\0b"sv), "error: no JSON at byte 10");
+        check_refused(with_user("a\0b"sv), "error: invalid JSON at byte 10");
     }
 }
 
@@ -384,11 +384,11 @@ TEST_CASE("What is no UTF-8 is refused, in whatever string it stands") {
     };
     for (const auto& row : rows) {
         INFO(row.what);
-        check_refused(with_user(row.bytes), "error: no JSON at byte ");
-        check_refused(with_user(std::string{row.bytes} + "a"), "error: no JSON at byte ");
+        check_refused(with_user(row.bytes), "error: invalid JSON at byte ");
+        check_refused(with_user(std::string{row.bytes} + "a"), "error: invalid JSON at byte ");
         check_refused(with_further(fmt::format(R"("x":"{}")", row.bytes)),
-                      "error: no JSON at byte ");
-        check_refused(with_further(fmt::format(R"("{}":1)", row.bytes)), "error: no JSON at byte ");
+                      "error: invalid JSON at byte ");
+        check_refused(with_further(fmt::format(R"("{}":1)", row.bytes)), "error: invalid JSON at byte ");
     }
 }
 
@@ -398,19 +398,19 @@ TEST_CASE("Half a surrogate pair is refused, in whatever string it stands") {
           R"(\ud83da)", R"(\ud83d\n)", R"(\ud83d\u0041)", R"(\ud83d\ude00\ude00)",
           "\xed\x80\x80\\udc00"}) {
         INFO(half);
-        check_refused(with_user(half), "error: no JSON at byte ");
-        check_refused(with_user(fmt::format("a{}b", half)), "error: no JSON at byte ");
-        check_refused(with_further(fmt::format(R"("x":"{}")", half)), "error: no JSON at byte ");
-        check_refused(with_further(fmt::format(R"("{}":1)", half)), "error: no JSON at byte ");
+        check_refused(with_user(half), "error: invalid JSON at byte ");
+        check_refused(with_user(fmt::format("a{}b", half)), "error: invalid JSON at byte ");
+        check_refused(with_further(fmt::format(R"("x":"{}")", half)), "error: invalid JSON at byte ");
+        check_refused(with_further(fmt::format(R"("{}":1)", half)), "error: invalid JSON at byte ");
         check_refused(with_further(fmt::format(R"("x":[{{"{}":1}}])", half)),
-                      "error: no JSON at byte ");
+                      "error: invalid JSON at byte ");
     }
     CHECK(read(with_user(R"(\udc00)")).find("surrogate") != std::string::npos);
     CHECK(read(with_user(R"(\ud800)")).find("surrogate") != std::string::npos);
 }
 
 TEST_CASE("A byte-order mark is refused") {
-    check_refused("\xef\xbb\xbf" + with_amount("1"), "error: no JSON at byte 0");
+    check_refused("\xef\xbb\xbf" + with_amount("1"), "error: invalid JSON at byte 0");
     CHECK(user_of("\xef\xbb\xbf") == "\xef\xbb\xbf");  // inside a string it is a character
 }
 
@@ -419,7 +419,7 @@ TEST_CASE("Depth costs no stack") {
     const std::string opened(depth, '[');
     const std::string closed(depth, ']');
     CHECK(read(with_further("\"x\":" + opened + closed)) == "a b 1");
-    check_refused(with_further("\"x\":" + opened), "error: no JSON at byte ");
+    check_refused(with_further("\"x\":" + opened), "error: invalid JSON at byte ");
     check_refused(opened, "error: an object is expected, not an array");
 
     std::string objects;
@@ -427,7 +427,7 @@ TEST_CASE("Depth costs no stack") {
         objects += "{\"x\":";
     }
     CHECK(read(with_further("\"x\":" + objects + "1" + std::string(depth, '}'))) == "a b 1");
-    check_refused(objects, "error: no JSON at byte ");
+    check_refused(objects, "error: invalid JSON at byte ");
 }
 
 TEST_CASE("Nothing that a client sent is repeated in an error") {
