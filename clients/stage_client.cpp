@@ -83,7 +83,7 @@ int run_stage_client(int argc, char** argv, StageClient client) {
         const Finding finding = tested.experiment(target);
         const bool expected = finding.holds == tested.holds_in(client.stage);
         as_taught = as_taught && expected;
-        say(fmt::format("  {:<51}{:<4}{}  {}\n", tested.sentence, finding.holds ? "yes" : "no",
+        say(fmt::format("  {:<52}{:<5}{}   {}\n", tested.sentence, finding.holds ? "yes," : "no,",
                         expected ? "as taught" : "NOT AS TAUGHT: it is true " + tested.range(),
                         finding.figure));
         fmt::format_to(std::back_inserter(claims_json),
