@@ -62,7 +62,7 @@ public:
     enum class Result {
         need_more,  // feed() more bytes
         request,    // request() is the next one; its views are good until feed() or next()
-        refused,    // refusal() says why; the stream can't be trusted any further
+        refused,    // refusal() says why; the stream can't be trusted, nor read, any further
     };
 
     /// What the parser waits for, as far as deadlines are concerned.

@@ -20,9 +20,9 @@ struct ListenOptions {
 void add_listen_options(CommandLine& command_line, ListenOptions& options);
 
 /// A listening socket that outlives a shortage. Accepting fails in two ways. Where the process or
-/// the machine has run out of descriptors or memory, the fault is ours and passes: accepting
-/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog.
-/// Anything else means that the socket itself is broken: std::system_error.
+/// the machine has run out of descriptors or memory, or the network fails, that passes: accepting
+/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog. Where
+/// the listening socket itself is broken, trying again is of no use: std::system_error.
 class Listener {
 public:
     /// Binds, listens and prints "listening on HOST:PORT". Exits with 2 and a sentence where the
