@@ -54,8 +54,7 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(std::string& buffer, std::size_t&
             return too_long;
         }
         if (newline == raw || buffer[newline - 1] != '\r') {
-            return Result::malformed;  // a bare LF ends no line here (RFC 9112 2.2 leaves the
-                                       // choice)
+            return Result::malformed;  // a bare LF: RFC 9112 2.2 leaves the choice
         }
         const std::string_view line{buffer.data() + raw, newline - 1 - raw};
         raw = newline + 1;

@@ -81,6 +81,9 @@ bool Listener::must_pause(const asio::error_code& error) {
         error == asio::error::operation_aborted) {
         throw std::system_error{error, "accept"};
     }
+    if (!error && !in_failures_) {
+        return false;  // nearly always: no look at the clock for each client
+    }
     const auto now = std::chrono::steady_clock::now();
     const bool long_ago = now > last_failure_ + failures_over_after;
     if (error) {
@@ -89,7 +92,7 @@ bool Listener::must_pause(const asio::error_code& error) {
         }
         in_failures_ = true;
         last_failure_ = now;
-    } else if (in_failures_ && long_ago) {
+    } else if (long_ago) {
         notice("accepting again");
         in_failures_ = false;
     }

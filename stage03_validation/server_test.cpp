@@ -23,6 +23,16 @@ std::string error_body(const std::string& reason, const std::string& detail) {
     return fmt::format(R"({{"status":"error","reason":"{}","detail":"{}"}})", reason, detail);
 }
 
+/// Sends the bytes, checks what comes back for them, and gives it for further checks.
+ReceivedResponse check_exchange(Connection& connection, const Exchange& exchange) {
+    REQUIRE(connection.send(exchange.bytes));
+    auto response = connection.receive();
+    REQUIRE(response);
+    CHECK(response->status == exchange.status);
+    CHECK(response->body == exchange.body);
+    return std::move(*response);
+}
+
 }  // namespace
 
 TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't be trusted") {
@@ -55,20 +65,16 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
     for (const Exchange& exchange : exchanges) {
         CAPTURE(exchange.bytes);
         Connection connection{server.target()};
-        REQUIRE(connection.send(exchange.bytes));
-        const auto response = connection.receive();
-        REQUIRE(response);
-        CHECK(response->status == exchange.status);
-        CHECK(response->body == exchange.body);
-        CHECK(response->field("Date").ends_with(" GMT"));
-        CHECK(response->field("Allow") == (exchange.status == 405 ? "POST" : ""));
+        const ReceivedResponse response = check_exchange(connection, exchange);
+        CHECK(response.field("Date").ends_with(" GMT"));
+        CHECK(response.field("Allow") == (exchange.status == 405 ? "POST" : ""));
         if (exchange.kept) {
             REQUIRE(connection.send(post(event)));
             const auto next = connection.receive();
             REQUIRE(next);
             CHECK(next->status == 200);
         } else {
-            CHECK(response->field("Connection") == "close");
+            CHECK(response.field("Connection") == "close");
             connection.finish_sending();  // so that a lingering server need not wait for us
             CHECK(connection.closed_by_server());
         }
@@ -106,11 +112,7 @@ TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request
     for (const Exchange& exchange : exchanges) {
         CAPTURE(exchange.bytes);
         Connection connection{server.target()};
-        REQUIRE(connection.send(exchange.bytes));
-        const auto response = connection.receive();
-        REQUIRE(response);
-        CHECK(response->status == exchange.status);
-        CHECK(response->body == exchange.body);
+        check_exchange(connection, exchange);
     }
 }
 
