@@ -41,6 +41,11 @@ void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
         ->check(CLI::Range(min.count(), max.count()));
 }
 
+void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
+                      const std::string& help) {
+    add(flag, value, std::chrono::milliseconds{0}, std::chrono::hours{24}, help);
+}
+
 void CommandLine::parse(int argc, char** argv) {
     try {
         app_->parse(argc, argv);

@@ -25,7 +25,8 @@ void add_listen_options(CommandLine& command_line, ListenOptions& options) {
     command_line.add("--port", options.port, "TCP port to listen on; 0 picks a free one");
 }
 
-Listener::Listener(asio::io_context& io, const ListenOptions& options) : acceptor_{io}, pause_{io} {
+Listener::Listener(asio::io_context& io, const ListenOptions& options)
+    : io_{io}, acceptor_{io}, pause_{io} {
     const std::string where = fmt::format("{}:{}", options.host, options.port);
     try {
         const auto found = tcp::resolver{io}.resolve(options.host, std::to_string(options.port),
@@ -59,11 +60,13 @@ tcp::socket Listener::accept() {
     }
 }
 
-asio::awaitable<tcp::socket> Listener::async_accept() {
+asio::awaitable<tcp::socket> Listener::async_accept() { return async_accept(io_); }
+
+asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
     for (;;) {
         asio::error_code error;
-        tcp::socket socket =
-            co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+        tcp::socket socket = co_await acceptor_.async_accept(
+            server, asio::redirect_error(asio::use_awaitable, error));
         if (!must_pause(error)) {
             co_return accepted(std::move(socket));
         }

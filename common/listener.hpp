@@ -33,10 +33,14 @@ public:
     tcp::socket accept();
     asio::awaitable<tcp::socket> async_accept();
 
+    /// The same, for a connection that is to be served by another io_context than the listener's.
+    asio::awaitable<tcp::socket> async_accept(asio::io_context& server);
+
 private:
     bool must_pause(const asio::error_code& error);
     tcp::socket accepted(tcp::socket socket);
 
+    asio::io_context& io_;
     tcp::acceptor acceptor_;
     asio::steady_timer pause_;  // between two tries during a shortage
     bool in_failures_ = false;  // so that a shortage is reported once, not at each try

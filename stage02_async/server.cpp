@@ -46,7 +46,7 @@ asio::awaitable<void> handle(tcp::socket socket) {
     }
 }
 
-/// Accepts the next client at once: each is handled by a coroutine of its own.
+/// Accepts clients, and has each handled by a coroutine of its own.
 asio::awaitable<void> accept_all(Listener& listener) {
     for (;;) {
         tcp::socket socket = co_await listener.async_accept();

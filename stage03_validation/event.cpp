@@ -82,7 +82,7 @@ public:
     std::variant<Event, EventError> result() const {
         if (!user_ || !action_ || !amount_) {
             const char* missing = !user_ ? "user" : !action_ ? "action" : "amount";
-            return EventError{fmt::format("member '{}' is missing", missing)};
+            return EventError{fmt::format("member '{}' is missing", missing), true};
         }
         return Event{*user_, *action_, *amount_};
     }
@@ -154,17 +154,42 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
     EventReader event;
     const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, event);
     if (!event.error().empty()) {
-        return EventError{event.error()};
+        return EventError{.detail = event.error()};
     }
     if (parsed.IsError()) {
-        return EventError{
-            fmt::format("invalid JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
+        return EventError{.detail = fmt::format("invalid JSON at byte {}: {}", parsed.Offset(),
+                                                phrase(parsed.Code()))};
     }
     if (stream.Tell() != json.size()) {
         // The reader takes a NUL for the end of its text.
-        return EventError{fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
+        return EventError{.detail = fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
     return event.result();
+}
+
+std::variant<Event, Response> read_event(const Request& request) {
+    if (auto refusal = misdirected(request)) {
+        return *std::move(refusal);
+    }
+    auto parsed = parse_event(request.body);
+    if (const auto* error = std::get_if<EventError>(&parsed)) {
+        return invalid_json(*error);
+    }
+    return std::get<Event>(std::move(parsed));
+}
+
+std::optional<Response> misdirected(const Request& request) {
+    if (request.path() != "/") {
+        return error_response(404, "not_found", "events go to /");
+    }
+    if (request.method != "POST") {
+        return error_response(405, "method_not_allowed", "events come by POST", "Allow: POST\r\n");
+    }
+    return std::nullopt;
+}
+
+Response invalid_json(const EventError& error) {
+    return error_response(400, "invalid_json", error.detail);
 }
 
 }  // namespace unfreeze

@@ -220,9 +220,8 @@ TEST_CASE("A member of another type is refused, and both are named") {
                       fmt::format("error: member 'user' must be a string, not {}", type));
         check_refused(fmt::format(R"({{"user":"a","action":{},"amount":1}})", value),
                       fmt::format("error: member 'action' must be a string, not {}", type));
-        check_refused(
-            with_amount(value),
-            fmt::format("error: member 'amount' must be a 64-bit integer, not {}", type));
+        check_refused(with_amount(value),
+                      fmt::format("error: member 'amount' must be a 64-bit integer, not {}", type));
     }
     for (const std::string_view number :
          {"1", "-1", "4294967296", "-4294967296", "18446744073709551615", "1.5"}) {
@@ -314,7 +313,8 @@ TEST_CASE("Nothing but whitespace may follow the event") {
         check_refused(event + "\0"s, at_end);
         check_refused(event + "\0 "s, at_end);
         check_refused(event + "\0{\"user\":1}"s, at_end);
-        check_refused(event + " \0"s, fmt::format("error: invalid JSON at byte {}", event.size() + 1));
+        check_refused(event + " \0"s,
+                      fmt::format("error: invalid JSON at byte {}", event.size() + 1));
     }
     SECTION("Nor is it whitespace") {
         check_refused("\0"s + event, "error: invalid JSON at byte 0");
@@ -388,7 +388,8 @@ TEST_CASE("What is no UTF-8 is refused, in whatever string it stands") {
         check_refused(with_user(std::string{row.bytes} + "a"), "error: invalid JSON at byte ");
         check_refused(with_further(fmt::format(R"("x":"{}")", row.bytes)),
                       "error: invalid JSON at byte ");
-        check_refused(with_further(fmt::format(R"("{}":1)", row.bytes)), "error: invalid JSON at byte ");
+        check_refused(with_further(fmt::format(R"("{}":1)", row.bytes)),
+                      "error: invalid JSON at byte ");
     }
 }
 
@@ -400,7 +401,8 @@ TEST_CASE("Half a surrogate pair is refused, in whatever string it stands") {
         INFO(half);
         check_refused(with_user(half), "error: invalid JSON at byte ");
         check_refused(with_user(fmt::format("a{}b", half)), "error: invalid JSON at byte ");
-        check_refused(with_further(fmt::format(R"("x":"{}")", half)), "error: invalid JSON at byte ");
+        check_refused(with_further(fmt::format(R"("x":"{}")", half)),
+                      "error: invalid JSON at byte ");
         check_refused(with_further(fmt::format(R"("{}":1)", half)), "error: invalid JSON at byte ");
         check_refused(with_further(fmt::format(R"("x":[{{"{}":1}}])", half)),
                       "error: invalid JSON at byte ");

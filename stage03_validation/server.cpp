@@ -29,22 +29,16 @@ Options parse_options(int argc, char** argv) {
 
 Response work(const Event& event);
 
-/// The answer to one request: POST / with an event for a body.
+/// The answer to one request: what its event asks for, or why it has none.
 Response answer(const Request& request) {
-    if (request.path() != "/") {
-        return error_response(404, "not_found", "events go to /");
+    auto message = read_event(request);
+    if (const auto* refusal = std::get_if<Response>(&message)) {
+        return *refusal;
     }
-    if (request.method != "POST") {
-        return error_response(405, "method_not_allowed", "events come by POST", "Allow: POST\r\n");
-    }
-    const auto parsed = parse_event(request.body);
-    if (const auto* error = std::get_if<EventError>(&parsed)) {
-        return error_response(400, "invalid_json", error->detail);
-    }
-    return work(std::get<Event>(parsed));
+    return work(std::get<Event>(message));
 }
 
-/// Answers one client's requests in order until the session is over. The options are main's.
+/// Answers one client's requests in order until the session is over.
 asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
     Session session{std::move(socket), options.limits};
     while (const Request* request = co_await session.next()) {
@@ -52,7 +46,7 @@ asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
     }
 }
 
-/// Accepts the next client at once: each is handled by a coroutine of its own.
+/// Accepts clients, and has each handled by a coroutine of its own.
 asio::awaitable<void> accept_all(Listener& listener, const Options& options) {
     for (;;) {
         tcp::socket socket = co_await listener.async_accept();

@@ -77,7 +77,6 @@ void Session::reply(const Response& response) {
     }
 }
 
-/// Sends what has gathered. A client that does not take it in time has left, as far as we can tell.
 asio::awaitable<void> Session::flush() {
     if (output_.empty() || state_ == State::broken) {
         co_return;

@@ -38,6 +38,10 @@ public:
     /// Answers the request that next() gave last. Each request gets one answer.
     void reply(const Response& response);
 
+    /// Sends the answers that have gathered, now: for whoever takes long over the next request.
+    /// A client that does not take them in time has left, as far as we can tell.
+    asio::awaitable<void> flush();
+
 private:
     using Phase = RequestParser::Phase;
 
@@ -47,7 +51,6 @@ private:
         broken,   // nothing more can be sent
     };
 
-    asio::awaitable<void> flush();
     asio::awaitable<void> read();
     asio::awaitable<void> linger();
     void refuse(const Response& response);

@@ -1,0 +1,113 @@
+// Stage 5: work waits in a bounded queue, no client waits for it, and what is too much is refused.
+#include <asio.hpp>
+#include <mutex>
+#include <thread>
+
+#include "common/http.hpp"
+#include "common/listener.hpp"
+#include "common/spawn.hpp"
+#include "stage03_validation/session.hpp"
+#include "stage04_state/balances.hpp"
+#include "stage04_state/query.hpp"
+#include "stage05_backpressure/bounded_queue.hpp"
+#include "stage05_backpressure/connection_limit.hpp"
+#include "stage05_backpressure/responses.hpp"
+
+namespace unfreeze {
+
+// ---- options ----------------------------------------------------------------------------------
+
+struct Options {
+    ListenOptions listen;
+    SessionLimits limits;
+    std::chrono::milliseconds work_ms{500};  // what the work on an event takes
+    std::size_t queue_capacity = 100;        // events that may wait for a worker
+    std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
+};
+
+Options parse_options(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Stage 5: a bounded queue, and one worker behind it."};
+    add_listen_options(command_line, options.listen);
+    add_session_limits(command_line, options.limits);
+    command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
+    command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
+    command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
+    command_line.parse(argc, argv);
+    return options;
+}
+
+// ---- handle -----------------------------------------------------------------------------------
+
+/// What all sessions share.
+struct Server {
+    const Options& options;
+    asio::io_context& io;
+    ConnectionLimit connections{io, options.connections_max};
+    BoundedQueue<Event> queue{options.queue_capacity};
+    std::mutex mutex = {};  // guards the balances, for as long as one look or one sum takes
+    Balances balances = {};
+};
+
+/// The answer to one request: what its event asks for, or why it has none.
+Response answer(const Request& request, Server& server) {
+    auto message = read_message(request);
+    if (const auto* refusal = std::get_if<Response>(&message)) {
+        return *refusal;
+    }
+    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
+        const std::lock_guard lock{server.mutex};
+        return balance_response(query->user, balance_of(server.balances, query->user));
+    }
+    const PushStatus pushed = server.queue.try_push(std::get<Event>(std::move(message)));
+    return pushed == PushStatus::success ? accepted_response() : rejected_response("server_busy");
+}
+
+/// Answers one client's requests in order until the session is over.
+asio::awaitable<void> handle(tcp::socket socket, Server& server) {
+    Session session{std::move(socket), server.options.limits};
+    while (const Request* request = co_await session.next()) {
+        session.reply(answer(*request, server));
+    }
+}
+
+/// Accepts clients, and has each handled by a coroutine of its own.
+asio::awaitable<void> accept_all(Listener& listener, Server& server) {
+    for (;;) {
+        ConnectionLimit::Place place = co_await server.connections.async_take();
+        tcp::socket socket = co_await listener.async_accept();
+        const auto executor = socket.get_executor();  // asked before the socket moves
+        asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
+    }
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+/// Adds an event to its user's balance. The sleep stands for slow work, on a worker's own thread.
+void work(const Event& event, Server& server) {
+    std::this_thread::sleep_for(server.options.work_ms);
+    const std::lock_guard lock{server.mutex};
+    add_to_balance(server.balances, event.user, event.amount);
+}
+
+/// The worker: one event after another, until the queue is closed and empty.
+void work_all(Server& server) {
+    while (const auto event = server.queue.pop()) {
+        work(*event, server);
+    }
+}
+
+}  // namespace unfreeze
+
+// ---- main -------------------------------------------------------------------------------------
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    const Options options = parse_options(argc, argv);
+    asio::io_context io;
+    Server server{options, io};
+    const std::jthread worker{[&] { work_all(server); }};
+    Listener listener{io, options.listen};
+    asio::co_spawn(io, accept_all(listener, server), stop_on_exception);
+    io.run();
+}

@@ -1,0 +1,38 @@
+#include "stage06_workers/worker_pool.hpp"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <utility>
+
+#include "common/log.hpp"
+#include "stage06_workers/thread_name.hpp"
+
+namespace unfreeze {
+
+WorkerPool::WorkerPool(std::size_t workers, BoundedQueue<Event>& queue, Work work)
+    : queue_{queue}, work_{std::move(work)} {
+    for (std::size_t number = 1; number <= workers; ++number) {
+        threads_.emplace_back([this, number] { run(number); });
+    }
+}
+
+WorkerPool::~WorkerPool() {
+    queue_.close();  // the threads end when it is empty, and are joined as threads_ goes
+}
+
+/// A worker's life. What one event's work throws is that event's misfortune and nobody else's: a
+/// thread that let it out would end the program, and all that waits in the queue with it.
+void WorkerPool::run(std::size_t number) {
+    name_this_thread(fmt::format("worker {}", number));
+    while (const auto event = queue_.pop()) {
+        try {
+            work_(*event);
+        } catch (const std::exception& error) {
+            failed_.fetch_add(1, std::memory_order_relaxed);
+            notice(fmt::format("worker {}: the work on an event failed: {}", number, error.what()));
+        }
+    }
+}
+
+}  // namespace unfreeze
