@@ -6,7 +6,6 @@
 #include <asio.hpp>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <list>
 #include <optional>
 #include <string>
@@ -17,25 +16,9 @@
 #include "clients/server_options.hpp"
 #include "common/log.hpp"
 
-namespace {
-
-using namespace unfreeze;
-using namespace std::chrono_literals;
-
-/// A number from /proc/PID/status, such as VmRSS (in KiB) or Threads.
-long status_number(pid_t pid, const std::string& name) {
-    std::ifstream status{fmt::format("/proc/{}/status", pid)};
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with(name + ":")) {
-            return std::stol(line.substr(name.size() + 1));
-        }
-    }
-    return 0;
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
+    using namespace unfreeze;
+    using namespace std::chrono_literals;
     std::string spawn;
     std::size_t connections = 1'000;
     CommandLine command_line{"Holds silent connections to a server, and tells what they cost it."};

@@ -123,12 +123,14 @@ private:
         lane.deadline = steady_clock::time_point::max();
         const ReceivedResponse& response = lane.parser.response();
         if (!error) {
-            report_.latency.record(
-                std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due));
+            const auto latency =
+                std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due);
+            report_.latency.record(latency);
             if (response.status / 100 == 2) {
                 ++report_.accepted;
             } else if (response.status == 503) {
                 ++report_.rejected;
+                report_.rejection_latency.record(latency);
             } else {
                 error = LoadError::status;
             }
@@ -195,6 +197,21 @@ private:
     std::list<Lane> lanes_;  // a list: the coroutines hold references
 };
 
+std::string quantiles_in_ms(const LatencyHistogram& latency) {
+    const auto ms = [](std::chrono::microseconds us) {
+        return static_cast<double>(us.count()) / 1e3;
+    };
+    return fmt::format("p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms",
+                       ms(latency.quantile(0.50)), ms(latency.quantile(0.90)),
+                       ms(latency.quantile(0.99)), ms(latency.max()));
+}
+
+std::string quantiles_in_json(const LatencyHistogram& latency) {
+    return fmt::format(R"({{"p50":{},"p90":{},"p99":{},"max":{}}})", latency.quantile(0.50).count(),
+                       latency.quantile(0.90).count(), latency.quantile(0.99).count(),
+                       latency.max().count());
+}
+
 }  // namespace
 
 std::string_view name_of(LoadError error) {
@@ -216,30 +233,27 @@ LoadReport run_load(const Target& target, const LoadOptions& options) {
 }
 
 std::string to_text(const LoadReport& report) {
-    const auto ms = [](std::chrono::microseconds us) {
-        return static_cast<double>(us.count()) / 1e3;
+    std::string text = fmt::format("  accepted {}   rejected {}   errors {}", report.accepted,
+                                   report.rejected, report.errors_in_all());
+    const auto append = [&text]<typename... T>(fmt::format_string<T...> format, T&&... values) {
+        fmt::format_to(std::back_inserter(text), format, std::forward<T>(values)...);
     };
-    std::string errors = fmt::format("{}", report.errors_in_all());
-    const std::string given_up =
-        report.never_sent == 0
-            ? ""
-            : fmt::format("  given up: the server does not answer; {} requests were not sent\n",
-                          report.never_sent);
     for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
         if (report.errors[kind] > 0) {
-            fmt::format_to(std::back_inserter(errors), ", {} {}", report.errors[kind],
-                           name_of(static_cast<LoadError>(kind)));
+            append(", {} {}", report.errors[kind], name_of(static_cast<LoadError>(kind)));
         }
     }
-    return fmt::format(
-               "  accepted {}   rejected {}   errors {}\n"
-               "  {:.0f} answers a second over {:.2f} s\n"
-               "  latency p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms\n",
-               report.accepted, report.rejected, errors, report.answered_per_second(),
-               std::chrono::duration<double>(report.duration).count(),
-               ms(report.latency.quantile(0.50)), ms(report.latency.quantile(0.90)),
-               ms(report.latency.quantile(0.99)), ms(report.latency.max())) +
-           given_up;
+    append("\n  {:.0f} answers a second over {:.2f} s\n", report.answered_per_second(),
+           std::chrono::duration<double>(report.duration).count());
+    append("  latency {}\n", quantiles_in_ms(report.latency));
+    if (report.rejected > 0) {
+        append("  of 503s {}\n", quantiles_in_ms(report.rejection_latency));
+    }
+    if (report.never_sent > 0) {
+        append("  given up: the server does not answer; {} requests were not sent\n",
+               report.never_sent);
+    }
+    return text;
 }
 
 std::string to_json(const LoadReport& report) {
@@ -250,11 +264,10 @@ std::string to_json(const LoadReport& report) {
     }
     return fmt::format(
         R"({{"accepted":{},"rejected":{},"errors":{{{}}},"never_sent":{},"duration_us":{},"answers_per_second":{:.1f},)"
-        R"("latency_us":{{"p50":{},"p90":{},"p99":{},"max":{}}}}})",
+        R"("latency_us":{},"rejection_latency_us":{}}})",
         report.accepted, report.rejected, errors, report.never_sent, report.duration.count(),
-        report.answered_per_second(), report.latency.quantile(0.50).count(),
-        report.latency.quantile(0.90).count(), report.latency.quantile(0.99).count(),
-        report.latency.max().count());
+        report.answered_per_second(), quantiles_in_json(report.latency),
+        quantiles_in_json(report.rejection_latency));
 }
 
 }  // namespace unfreeze

@@ -52,6 +52,7 @@ struct LoadReport {
     /// those wait that would have come in that second, and a client that politely holds them back
     /// would measure one slow answer where there were a thousand ("coordinated omission").
     LatencyHistogram latency;
+    LatencyHistogram rejection_latency;  // of those answered with 503
 
     std::uint64_t errors_in_all() const;
     double answered_per_second() const;

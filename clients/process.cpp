@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <system_error>
@@ -205,6 +206,16 @@ void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
         }
         std::this_thread::sleep_for(20ms);  // between two tries: there is nothing to wait on
     }
+}
+
+long status_number(pid_t pid, const std::string& name) {
+    std::ifstream status{fmt::format("/proc/{}/status", pid)};
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(name + ":")) {
+            return std::stol(line.substr(name.size() + 1));
+        }
+    }
+    return 0;
 }
 
 std::ptrdiff_t descriptors(pid_t pid) {

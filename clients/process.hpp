@@ -83,6 +83,9 @@ private:
     Process process_;
 };
 
+/// A number from /proc/PID/status, such as VmRSS (in KiB) or Threads.
+long status_number(pid_t pid, const std::string& name);
+
 /// How many descriptors a process has open.
 std::ptrdiff_t descriptors(pid_t pid);
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "clients/account.hpp"
 #include "clients/claims.hpp"
 #include "clients/connection.hpp"
 #include "clients/server_options.hpp"
@@ -45,64 +46,149 @@ Options parse_options(int argc, char** argv, StageClient& client) {
     return options;
 }
 
-}  // namespace
+/// A load, and what the server had done of it when it ended.
+struct Outcome {
+    LoadReport load;
+    std::optional<std::int64_t> done = {};  // events worked on, where the server tells balances
+    long memory_kib_before = 0;             // the server's, where it was started here
+    long memory_kib_after = 0;
+};
 
-int run_stage_client(int argc, char** argv, StageClient client) {
-    const Options options = parse_options(argc, argv, client);
-    std::optional<ServerProcess> spawned;
-    raise_descriptor_limit();
-    const Target target = find_server(options.server, spawned);
-    const auto say = [&](const std::string& text) {
-        if (!options.json) {
+std::string to_text(const Outcome& outcome) {
+    const auto mb = [](long kib) { return static_cast<double>(kib) / 1024; };
+    std::string text = to_text(outcome.load);
+    if (outcome.done) {
+        text += fmt::format("  worked on {} in {:.2f} s, {} accepted and waiting\n", *outcome.done,
+                            std::chrono::duration<double>(outcome.load.duration).count(),
+                            static_cast<std::int64_t>(outcome.load.accepted) - *outcome.done);
+    }
+    if (outcome.memory_kib_after > 0) {
+        text += fmt::format("  the server's memory {:.1f} MB before, {:.1f} MB after\n",
+                            mb(outcome.memory_kib_before), mb(outcome.memory_kib_after));
+    }
+    return text;
+}
+
+/// One run of a stage's client.
+class StageRun {
+public:
+    StageRun(StageClient client, Options options)
+        : client_{std::move(client)}, options_{std::move(options)} {
+        raise_descriptor_limit();
+        target_ = find_server(options_.server, spawned_);
+    }
+
+    /// The exit status.
+    int run() {
+        const std::size_t concurrency = client_.load.concurrency;
+        if (client_.first_concurrency > 0) {
+            put_load(client_.first_concurrency);
+        }
+        const LoadReport load = put_load(concurrency).load;
+        const std::uint64_t failed =
+            client_.load.requests - load.accepted - (client_.overloads ? load.rejected : 0);
+        if (client_.overloads) {
+            leave_the_queue_behind();
+        }
+        const std::string claims_json = check_claims();
+        const bool as_taught = claims_as_taught_ && failed == 0;
+        if (options_.json) {
+            fmt::print(R"({{"stage":{},"as_taught":{},"load":{},"claims":[{}]}})"
+                       "\n",
+                       client_.stage, as_taught, to_json(load), claims_json);
+        }
+        if (failed > 0) {
+            say(fmt::format("{} of {} requests were not {}\n", failed, client_.load.requests,
+                            client_.overloads ? "answered" : "accepted"));
+        }
+        say(fmt::format("verdict: {} for stage {}\n", as_taught ? "as taught" : "NOT AS TAUGHT",
+                        client_.stage));
+        return as_taught ? 0 : 1;
+    }
+
+private:
+    Outcome put_load(std::size_t concurrency) {
+        LoadOptions load = client_.load;
+        load.concurrency = concurrency;
+        const Account account{target_};
+        if (client_.stage >= 4) {
+            load.body = [&](std::size_t) { return account.event(1); };
+        }
+        say(fmt::format("load on {}: {} requests, {} at a time, {}{}{}\n", target_.name(),
+                        load.requests, load.concurrency,
+                        load.keep_alive ? "connections kept" : "a connection each",
+                        load.rate == 0 ? "" : fmt::format(", {} offered a second", load.rate),
+                        client_.silent_clients == 0
+                            ? ""
+                            : fmt::format(", beside {} silent clients", client_.silent_clients)));
+        std::list<Connection> silent;
+        while (silent.size() < client_.silent_clients) {
+            silent.emplace_back(target_);
+        }
+        Outcome outcome;
+        outcome.memory_kib_before = memory_kib();
+        outcome.load = run_load(target_, load);
+        outcome.memory_kib_after = memory_kib();
+        if (client_.overloads) {
+            outcome.done = account.balance();
+        }
+        say(to_text(outcome));
+        return outcome;
+    }
+
+    /// What an overloaded server has accepted would be in the claims' way.
+    void leave_the_queue_behind() {
+        if (spawned_) {
+            target_ = find_server(options_.server, spawned_);  // a fresh one
+        } else {
+            say("waiting until the server has worked off its queue\n");
+            Account{target_}.wait_until_idle(10min);
+        }
+    }
+
+    std::string check_claims() {
+        say("claims\n");
+        std::string json;
+        for (const std::string_view name : client_.claims) {
+            const Claim& tested = claim(name);
+            const Finding finding = tested.experiment(target_);
+            const bool expected = finding.holds == tested.holds_in(client_.stage);
+            claims_as_taught_ = claims_as_taught_ && expected;
+            say(fmt::format("  {:<52}{:<5}{}   {}\n", tested.sentence,
+                            finding.holds ? "yes," : "no,",
+                            expected ? "as taught" : "NOT AS TAUGHT: it is true " + tested.range(),
+                            finding.figure));
+            fmt::format_to(std::back_inserter(json),
+                           R"({}{{"name":"{}","holds":{},"as_taught":{},"figure":"{}"}})",
+                           json.empty() ? "" : ",", name, finding.holds, expected, finding.figure);
+        }
+        return json;
+    }
+
+    long memory_kib() {
+        return client_.overloads && spawned_ ? status_number(spawned_->process().pid(), "VmRSS")
+                                             : 0;
+    }
+
+    void say(const std::string& text) const {
+        if (!options_.json) {
             fmt::print("{}", text);
             std::fflush(stdout);
         }
-    };
+    }
 
-    say(fmt::format("load on {}: {} requests, {} at a time, {}{}\n", target.name(),
-                    client.load.requests, client.load.concurrency,
-                    client.load.keep_alive ? "connections kept" : "a connection each",
-                    client.silent_clients == 0
-                        ? ""
-                        : fmt::format(", beside {} silent clients", client.silent_clients)));
-    LoadReport load;
-    {
-        std::list<Connection> silent;
-        while (silent.size() < client.silent_clients) {
-            silent.emplace_back(target);
-        }
-        load = run_load(target, client.load);
-    }
-    say(to_text(load));
+    StageClient client_;
+    Options options_;
+    std::optional<ServerProcess> spawned_;
+    Target target_;
+    bool claims_as_taught_ = true;
+};
 
-    say("claims\n");
-    bool as_taught = load.accepted == client.load.requests;
-    std::string claims_json;
-    for (const std::string_view name : client.claims) {
-        const Claim& tested = claim(name);
-        const Finding finding = tested.experiment(target);
-        const bool expected = finding.holds == tested.holds_in(client.stage);
-        as_taught = as_taught && expected;
-        say(fmt::format("  {:<52}{:<5}{}   {}\n", tested.sentence, finding.holds ? "yes," : "no,",
-                        expected ? "as taught" : "NOT AS TAUGHT: it is true " + tested.range(),
-                        finding.figure));
-        fmt::format_to(std::back_inserter(claims_json),
-                       R"({}{{"name":"{}","holds":{},"as_taught":{},"figure":"{}"}})",
-                       claims_json.empty() ? "" : ",", name, finding.holds, expected,
-                       finding.figure);
-    }
-    if (options.json) {
-        fmt::print(R"({{"stage":{},"as_taught":{},"load":{},"claims":[{}]}})"
-                   "\n",
-                   client.stage, as_taught, to_json(load), claims_json);
-    }
-    say(load.accepted == client.load.requests
-            ? ""
-            : fmt::format("{} of {} requests were not accepted\n",
-                          client.load.requests - load.accepted, client.load.requests));
-    say(fmt::format("verdict: {} for stage {}\n", as_taught ? "as taught" : "NOT AS TAUGHT",
-                    client.stage));
-    return as_taught ? 0 : 1;
+}  // namespace
+
+int run_stage_client(int argc, char** argv, StageClient client) {
+    Options options = parse_options(argc, argv, client);
+    return StageRun{std::move(client), std::move(options)}.run();
 }
 
 }  // namespace unfreeze

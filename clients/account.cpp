@@ -1,0 +1,89 @@
+#include "clients/account.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <random>
+#include <string_view>
+#include <thread>
+
+#include "clients/connection.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// Between two looks: a balance can be asked for and not waited on.
+constexpr auto look_again_after = 2ms;
+
+std::string random_name() {
+    std::random_device random;
+    return fmt::format("account-{:08x}{:08x}", random(), random());
+}
+
+}  // namespace
+
+Account::Account(const Target& target) : target_{target}, user_{random_name()} {}
+
+std::string Account::event(std::int64_t amount) const {
+    return fmt::format(R"({{"user":"{}","action":"buy","amount":{}}})", user_, amount);
+}
+
+std::optional<std::int64_t> Account::balance() const {
+    constexpr std::string_view name = R"("balance":)";
+    Connection connection{target_};
+    connection.send(
+        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user_), "Connection: close\r\n"));
+    const auto response = connection.receive(default_patience);
+    const std::size_t at = response ? response->body.find(name) : std::string::npos;
+    if (at == std::string::npos) {
+        return std::nullopt;
+    }
+    const std::string& body = response->body;
+    std::int64_t balance = 0;
+    const auto read =
+        std::from_chars(body.data() + at + name.size(), body.data() + body.size(), balance);
+    return read.ec == std::errc{} ? std::optional{balance} : std::nullopt;
+}
+
+std::optional<std::int64_t> Account::wait_for(std::int64_t balance,
+                                              std::chrono::milliseconds patience) {
+    auto last = this->balance();
+    auto changed = steady_clock::now();
+    while (last && *last != balance && steady_clock::now() < changed + patience) {
+        std::this_thread::sleep_for(look_again_after);
+        const auto now = this->balance();
+        changed = now == last ? changed : steady_clock::now();
+        last = now;
+    }
+    return last;
+}
+
+std::optional<std::chrono::microseconds> Account::time_one_event() {
+    if (!wait_until_idle(1min)) {
+        return std::nullopt;
+    }
+    const auto start = steady_clock::now();
+    if (!wait_until_idle(1min)) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
+}
+
+bool Account::wait_until_idle(std::chrono::milliseconds patience) {
+    const auto deadline = steady_clock::now() + patience;
+    const auto before = balance();
+    bool accepted = false;
+    while (before && !accepted && steady_clock::now() < deadline) {
+        Connection connection{target_};
+        connection.send(post(event(1)));
+        const auto response = connection.receive(patience);
+        accepted = response && response->status / 100 == 2;
+        std::this_thread::sleep_for(accepted ? 0ms : look_again_after);
+    }
+    return accepted && wait_for(*before + 1, patience) == *before + 1;
+}
+
+}  // namespace unfreeze

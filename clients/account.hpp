@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "clients/target.hpp"
+
+namespace unfreeze {
+
+/// A user that nobody else uses. Its balance shows from outside what has become of the events sent
+/// in its name: an accepted event is one thing, an event that has been worked on another.
+class Account {
+public:
+    explicit Account(const Target& target);
+
+    /// The body of an event that adds so much.
+    std::string event(std::int64_t amount) const;
+
+    /// What the server says; nothing where it tells no balances, as before stage 4.
+    std::optional<std::int64_t> balance() const;
+
+    /// Waits for the balance as long as it is underway, and gives the last one seen: the wait ends
+    /// too when nothing has changed for `patience`.
+    std::optional<std::int64_t> wait_for(std::int64_t balance,
+                                         std::chrono::milliseconds patience = default_patience);
+
+    /// How long one event takes from its sending until it shows in the balance, once the server is
+    /// idle: the work's own time. Nothing where no event ever does.
+    std::optional<std::chrono::microseconds> time_one_event();
+
+    /// Waits until an event gets in and has been worked on, and so has all that was accepted before
+    /// it. False where that takes longer than `patience`.
+    bool wait_until_idle(std::chrono::milliseconds patience);
+
+    static constexpr std::chrono::milliseconds default_patience{3'000};
+
+private:
+    Target target_;
+    std::string user_;
+};
+
+}  // namespace unfreeze

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "clients/claims.hpp"
+
+// The experiments behind the claims: each tells whether its sentence is true of a server.
+namespace unfreeze {
+
+// What connections do to each other, and what a server lets itself be told.
+Finding silent_client(const Target& target);
+Finding twenty_silent_clients(const Target& target);
+Finding byte_by_byte(const Target& target);
+Finding any_letter_case(const Target& target);
+Finding vanishing_clients(const Target& target);
+Finding garbage(const Target& target);
+Finding noise(const Target& target);
+Finding large_body(const Target& target);
+Finding pipelining(const Target& target);
+
+// What becomes of the work.
+Finding lost_update(const Target& target);
+Finding query_beside_work(const Target& target);
+Finding slow_work(const Target& target);
+Finding overload(const Target& target);
+Finding parallel_jobs(const Target& target);
+
+}  // namespace unfreeze

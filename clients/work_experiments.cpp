@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <list>
+
+#include "clients/account.hpp"
+#include "clients/connection.hpp"
+#include "clients/experiments.hpp"
+#include "clients/load.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+using std::chrono::steady_clock;
+
+double in_ms(microseconds us) { return static_cast<double>(us.count()) / 1e3; }
+
+const Finding no_balance{false, "no balance is told"};
+
+/// How long until the server answers a request that asks for no work.
+microseconds time_without_work(const Target& target) {
+    microseconds shortest = frozen_after;
+    for (int i = 0; i < 5; ++i) {
+        Connection connection{target};
+        const auto start = steady_clock::now();
+        connection.send("GET /nowhere HTTP/1.1\r\nHost: unfreeze\r\n\r\n");
+        if (connection.receive(frozen_after)) {
+            shortest = std::min(
+                shortest, std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
+        }
+    }
+    return shortest;
+}
+
+}  // namespace
+
+/// Each writer adds another power of two, so the balance tells whose update is in it.
+Finding lost_update(const Target& target) {
+    constexpr std::size_t writers = 10;
+    constexpr std::int64_t all = (1 << writers) - 1;
+    Account account{target};
+    if (!account.balance()) {
+        return no_balance;
+    }
+    const LoadReport load =
+        run_load(target, {.requests = writers,
+                          .concurrency = writers,
+                          .timeout_ms = 30s,
+                          .body = [&](std::size_t n) { return account.event(1 << n); }});
+    const auto balance = static_cast<std::uint64_t>(account.wait_for(all).value_or(0));
+    return {load.accepted == writers && balance == all,
+            fmt::format("{} of {} updates are in the balance", std::popcount(balance), writers)};
+}
+
+Finding query_beside_work(const Target& target) {
+    Account account{target};
+    const auto work = account.time_one_event();
+    if (!work) {
+        return no_balance;
+    }
+    std::list<Connection> writers;
+    while (writers.size() < 4) {
+        writers.emplace_back(target).send(post(account.event(1)));
+    }
+    microseconds slowest{0};
+    for (int i = 0; i < 5; ++i) {
+        const auto start = steady_clock::now();
+        account.balance();
+        slowest = std::max(slowest,
+                           std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
+    }
+    return {slowest < *work / 2, fmt::format("told in {:.1f} ms beside work of {:.0f} ms",
+                                             in_ms(slowest), in_ms(*work))};
+}
+
+/// Four at a time: whoever waits for work waits long, and for those who came before as well.
+Finding slow_work(const Target& target) {
+    const microseconds without = time_without_work(target);
+    const LoadReport load = run_load(target, {.requests = 4, .concurrency = 4, .timeout_ms = 30s});
+    const microseconds first = load.latency.quantile(0.25);
+    const microseconds last = load.latency.max();
+    return {load.accepted == 4 && first > 10 * without && first > 5ms && 2 * last > 5 * first,
+            fmt::format("answers after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms", in_ms(first),
+                        in_ms(load.latency.quantile(0.5)), in_ms(load.latency.quantile(0.75)),
+                        in_ms(last))};
+}
+
+/// More at once than a queue of a hundred can take.
+Finding overload(const Target& target) {
+    constexpr std::size_t clients = 400;
+    constexpr auto patience = 2s;
+    const LoadReport load =
+        run_load(target, {.requests = clients, .concurrency = clients, .timeout_ms = patience});
+    const std::string rest =
+        load.errors_in_all() + load.never_sent == 0
+            ? ""
+            : fmt::format(", {} not answered in 2 s", load.errors_in_all() + load.never_sent);
+    return {load.rejected > 0 && rest.empty() && load.rejection_latency.max() < frozen_after,
+            load.rejected == 0
+                ? fmt::format("refused none of {}{}", clients, rest)
+                : fmt::format("refused {} of {}, each within {:.0f} ms{}", load.rejected, clients,
+                              in_ms(load.rejection_latency.max()), rest)};
+}
+
+/// Little's law: what is in work at a time is the rate times what one event takes.
+Finding parallel_jobs(const Target& target) {
+    constexpr std::size_t jobs = 12;
+    Account account{target};
+    const auto one = account.time_one_event();
+    if (!one) {
+        return no_balance;
+    }
+    const auto start = steady_clock::now();
+    const LoadReport load = run_load(
+        target,
+        {.requests = jobs, .concurrency = jobs, .timeout_ms = 30s, .body = [&](std::size_t) {
+             return account.event(1);
+         }});
+    const bool done = account.wait_for(2 + jobs) == 2 + jobs;
+    const std::chrono::duration<double> all = steady_clock::now() - start;
+    const double at_a_time = jobs * std::chrono::duration<double>(*one) / all;
+    return {load.accepted == jobs && done && at_a_time > 2.5,
+            done ? fmt::format("{:.1f} jobs at a time", at_a_time) : "not all jobs were done"};
+}
+
+}  // namespace unfreeze
