@@ -39,17 +39,24 @@ refused "lab: expected a stage's number, got '' *" diff
 refused "lab: test takes nothing, *" test --sanitize memory
 refused "lab: build takes no argument, got 'all'" build all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
+refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock" run 4 --variant sleep
+refused "lab: stage 3 has no variant '', but: " stress 3 --variant
+refused "lab: there is a bench for stage 2 *" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
 refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
 
-shows "*./lab COMMAND*N is a stage: 1 2 3*" help
+shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6*" help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
+shows "*+#include \"stage04_state/query.hpp\"*" diff 4
+shows "blocking-sleep*the claim \`query-beside-work\` fails.*no-lock*" variants 4
+shows "stage 3 has no variants" variants 3
+shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000
 shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
 

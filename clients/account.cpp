@@ -61,29 +61,30 @@ std::optional<std::int64_t> Account::wait_for(std::int64_t balance,
     return last;
 }
 
-std::optional<std::chrono::microseconds> Account::time_one_event() {
-    if (!wait_until_idle(1min)) {
-        return std::nullopt;
-    }
-    const auto start = steady_clock::now();
-    if (!wait_until_idle(1min)) {
-        return std::nullopt;
-    }
-    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
-}
-
-bool Account::wait_until_idle(std::chrono::milliseconds patience) {
+bool wait_until_idle(const Target& target, std::chrono::milliseconds patience) {
     const auto deadline = steady_clock::now() + patience;
-    const auto before = balance();
+    Account account{target};
     bool accepted = false;
-    while (before && !accepted && steady_clock::now() < deadline) {
-        Connection connection{target_};
-        connection.send(post(event(1)));
+    while (account.balance() && !accepted && steady_clock::now() < deadline) {
+        Connection connection{target};
+        connection.send(post(account.event(1)));
         const auto response = connection.receive(patience);
         accepted = response && response->status / 100 == 2;
         std::this_thread::sleep_for(accepted ? 0ms : look_again_after);
     }
-    return accepted && wait_for(*before + 1, patience) == *before + 1;
+    return accepted && account.wait_for(1, patience) == 1;
+}
+
+std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
+    constexpr auto patience = 1min;
+    if (!wait_until_idle(target, patience)) {
+        return std::nullopt;
+    }
+    const auto start = steady_clock::now();
+    if (!wait_until_idle(target, patience)) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
 }
 
 }  // namespace unfreeze

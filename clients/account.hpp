@@ -26,19 +26,20 @@ public:
     std::optional<std::int64_t> wait_for(std::int64_t balance,
                                          std::chrono::milliseconds patience = default_patience);
 
-    /// How long one event takes from its sending until it shows in the balance, once the server is
-    /// idle: the work's own time. Nothing where no event ever does.
-    std::optional<std::chrono::microseconds> time_one_event();
-
-    /// Waits until an event gets in and has been worked on, and so has all that was accepted before
-    /// it. False where that takes longer than `patience`.
-    bool wait_until_idle(std::chrono::milliseconds patience);
-
     static constexpr std::chrono::milliseconds default_patience{3'000};
 
 private:
     Target target_;
     std::string user_;
 };
+
+/// Waits until an event gets in and has been worked on, and with it all that was accepted before,
+/// but for what other workers have in hand. False where that takes longer than `patience`, or where
+/// no balances are told.
+bool wait_until_idle(const Target& target, std::chrono::milliseconds patience);
+
+/// How long an event takes from its sending until it shows in the balance, on an idle server: the
+/// work's own time. Nothing where it never does.
+std::optional<std::chrono::microseconds> time_one_event(const Target& target);
 
 }  // namespace unfreeze

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "clients/claims.hpp"
 #include "clients/process.hpp"
 #include "common/catch.hpp"
+#include "common/source_tree.hpp"
 
 // For tests that treat a program as its users do: from outside.
 namespace unfreeze {
@@ -34,16 +37,44 @@ inline std::string output_of(const std::string& command) {
     return process.output();
 }
 
-/// Puts a stage's server to every claim of the course: what is true of the stage must hold, and
-/// what is not must fail.
-inline void check_all_claims(std::string_view name, std::size_t stage) {
-    ServerProcess server{server_command(name)};
+/// Puts a server to every claim of the course, each time a fresh one: what is true of the stage
+/// must hold, and what is not must fail; but for the claims in `turned`, which come out the other
+/// way.
+inline void check_all_claims(std::string_view name, std::size_t stage, std::string_view flags = "",
+                             const std::set<std::string_view>& turned = {}) {
     for (const Claim& claim : all_claims()) {
+        ServerProcess server{server_command(name, flags)};
         const Finding finding = claim.experiment(server.target());
-        INFO(claim.sentence << ": " << finding.figure << "; it is to be true " << claim.range());
-        CHECK(finding.holds == claim.holds_in(stage));
+        INFO(name << ": " << claim.sentence << ": " << finding.figure << "; it is to be true "
+                  << claim.range());
+        CHECK((finding.holds == claim.holds_in(stage)) == !turned.contains(claim.name));
+        CHECK(!server.process().ended());
     }
-    CHECK(!server.process().ended());
+}
+
+/// Builds of a stage with its variants: each turns the claims that the first line of its patch
+/// names in backticks, and no other.
+inline void check_variants(const std::filesystem::path& stage_directory, std::size_t stage,
+                           std::string_view flags) {
+    const auto patches = entries_of(stage_directory / "variants", [](const auto& entry) {
+        return entry.extension() == ".patch";
+    });
+    CHECK(!patches.empty());
+    for (const std::filesystem::path& patch : patches) {
+        const std::string heading = lines_of(patch).front();
+        std::set<std::string_view> turned;
+        for (const Claim& claim : all_claims()) {
+            if (heading.find(fmt::format("`{}`", claim.name)) != std::string::npos) {
+                turned.insert(claim.name);
+            }
+        }
+        INFO(heading);
+        CHECK(!turned.empty());
+        std::string variant = patch.stem().string();
+        std::replace(variant.begin(), variant.end(), '-', '_');
+        check_all_claims(fmt::format("stage{:02}_variant_{}", stage, variant), stage, flags,
+                         turned);
+    }
 }
 
 /// What every server owes whoever starts it wrongly: one sentence and exit status 2.
@@ -64,10 +95,11 @@ inline void check_start_errors(std::string_view name) {
     CHECK(output_of(program(name) + " --help").ends_with("\nexit 0\n"));
 }
 
-/// What a stage's client prints of another program's server, and its exit status behind it.
-inline std::string verdict(std::string_view client, std::string_view server) {
-    return output_of(fmt::format("{} --requests 500 --timeout-ms 2000 --spawn '{} --port 0'",
-                                 program(client), program(server)));
+/// What a stage's client prints of a program's server, and its exit status behind it.
+inline std::string verdict(std::string_view client, std::string_view server,
+                           std::string_view flags = "--requests 500 --timeout-ms 2000") {
+    return output_of(
+        fmt::format("{} {} --spawn '{} --port 0'", program(client), flags, program(server)));
 }
 
 /// Processor time that a process has used so far, its own and the kernel's on its behalf.

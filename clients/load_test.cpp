@@ -189,6 +189,8 @@ TEST_CASE("Accepted, rejected and other answers are told apart") {
                    [](const LoadReport& report) {
                        CHECK(report.accepted == 30);
                        CHECK(report.rejected == 30);
+                       CHECK(report.rejection_latency.count() == 30);
+                       CHECK(report.rejection_latency.max() <= report.latency.max());
                    });
     }
     SECTION("neither") {
@@ -422,16 +424,19 @@ TEST_CASE("The report is told in lines and in JSON") {
     report.latency.record(100us);
     report.latency.record(100us);
     report.latency.record(3s);
+    report.rejection_latency.record(200us);
     CHECK(report.errors_in_all() == 5);
     CHECK(to_text(report) ==
           "  accepted 2   rejected 1   errors 5, 4 timeout, 1 status\n"
           "  2 answers a second over 2.00 s\n"
-          "  latency p50 0.10 ms   p90 3000.00 ms   p99 3000.00 ms   max 3000.00 ms\n");
+          "  latency p50 0.10 ms   p90 3000.00 ms   p99 3000.00 ms   max 3000.00 ms\n"
+          "  of 503s p50 0.20 ms   p90 0.20 ms   p99 0.20 ms   max 0.20 ms\n");
     CHECK(
         to_json(report) ==
         R"({"accepted":2,"rejected":1,"errors":{"connect":0,"timeout":4,"closed":0,)"
         R"("malformed":0,"status":1},"never_sent":0,"duration_us":2000000,"answers_per_second":2.0,)"
-        R"("latency_us":{"p50":100,"p90":3000000,"p99":3000000,"max":3000000}})");
+        R"("latency_us":{"p50":100,"p90":3000000,"p99":3000000,"max":3000000},)"
+        R"("rejection_latency_us":{"p50":200,"p90":200,"p99":200,"max":200}})");
 }
 
 TEST_CASE("A server that has stopped answering is given up") {

@@ -83,7 +83,8 @@ private:
     Process process_;
 };
 
-/// A number from /proc/PID/status, such as VmRSS (in KiB) or Threads.
+/// A number from the status of a process or of one thread, /proc/PID/status, such as VmRSS (in KiB)
+/// or Threads.
 long status_number(pid_t pid, const std::string& name);
 
 /// How many descriptors a process has open.

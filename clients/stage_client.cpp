@@ -142,7 +142,7 @@ private:
             target_ = find_server(options_.server, spawned_);  // a fresh one
         } else {
             say("waiting until the server has worked off its queue\n");
-            Account{target_}.wait_until_idle(10min);
+            wait_until_idle(target_, 10min);
         }
     }
 

@@ -5,6 +5,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 namespace unfreeze {
 
 std::variant<Event, BalanceQuery, EventError> parse_message(std::string_view json) {
@@ -23,6 +25,10 @@ std::variant<Event, BalanceQuery, EventError> parse_message(std::string_view jso
     const auto type = document.FindMember("type");
     if (type == document.MemberEnd()) {
         return std::move(error);
+    }
+    if (std::any_of(type + 1, document.MemberEnd(),
+                    [](const auto& member) { return member.name == "type"; })) {
+        return EventError{.detail = "member 'type' stands there twice"};
     }
     if (!type->value.IsString() || type->value != "balance") {
         return EventError{.detail = "member 'type' must be 'balance', or be left out"};

@@ -16,15 +16,24 @@ IoThreads::IoThreads(std::size_t threads) {
 }
 
 void IoThreads::run() {
+    const auto serve = [](asio::io_context& io) {
+        const auto until_stopped = asio::make_work_guard(io);  // even while there is nothing to do
+        io.run();
+    };
     std::vector<std::jthread> others;
     for (std::size_t i = 1; i < contexts_.size(); ++i) {
-        others.emplace_back([&io = contexts_[i], i] {
+        others.emplace_back([&serve, &io = contexts_[i], i] {
             name_this_thread(fmt::format("io {}", i + 1));
-            const auto until_stopped = asio::make_work_guard(io);  // even where nothing is to do
-            io.run();
+            serve(io);
         });
     }
-    contexts_.front().run();
+    serve(contexts_.front());
+}
+
+void IoThreads::stop() {
+    for (asio::io_context& context : contexts_) {
+        context.stop();
+    }
 }
 
 }  // namespace unfreeze

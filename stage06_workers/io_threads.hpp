@@ -18,8 +18,11 @@ public:
     /// Whose turn it is to take a connection. To be asked from one thread.
     asio::io_context& next() { return contexts_[next_++ % contexts_.size()]; }
 
-    /// Serves until the contexts are stopped. What a handler throws stops the program.
+    /// Serves until stop(). What a handler throws stops the program.
     void run();
+
+    /// Ends run(), from any thread. What waits in a context stays there.
+    void stop();
 
 private:
     std::deque<asio::io_context> contexts_;  // a deque: a context can't move

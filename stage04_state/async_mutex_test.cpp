@@ -1,0 +1,107 @@
+#include "stage04_state/async_mutex.hpp"
+
+#include <array>
+#include <thread>
+#include <vector>
+
+#include "common/catch.hpp"
+#include "common/spawn.hpp"
+
+using namespace unfreeze;
+
+namespace {
+
+/// Lets every other coroutine that can run do so first.
+asio::awaitable<void> let_others_run() {
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+}
+
+asio::awaitable<void> increment(AsyncMutex& mutex, int& counter) {
+    const std::unique_lock lock = co_await mutex.async_lock();
+    const int before = counter;
+    co_await let_others_run();
+    counter = before + 1;
+}
+
+asio::awaitable<void> sign(AsyncMutex& mutex, int number, std::vector<int>& log) {
+    const std::unique_lock lock = co_await mutex.async_lock();
+    co_await let_others_run();
+    log.push_back(number);
+}
+
+}  // namespace
+
+TEST_CASE("What is read and written under an async lock is not lost across an await") {
+    asio::io_context io;
+    AsyncMutex mutex{io};
+    int counter = 0;
+    for (int i = 0; i < 100; ++i) {
+        asio::co_spawn(io, increment(mutex, counter), stop_on_exception);
+    }
+    io.run();
+    CHECK(counter == 100);
+}
+
+TEST_CASE("An async lock keeps coroutines of several threads apart") {
+    asio::io_context io;
+    AsyncMutex mutex{io};
+    int counter = 0;
+    for (int i = 0; i < 2'000; ++i) {
+        asio::co_spawn(io, increment(mutex, counter), stop_on_exception);
+    }
+    {
+        std::vector<std::jthread> threads;
+        while (threads.size() < 4) {
+            threads.emplace_back([&] { io.run(); });
+        }
+    }
+    CHECK(counter == 2'000);
+}
+
+TEST_CASE("Whoever waits for an async lock gets it in the order of coming") {
+    asio::io_context io;
+    AsyncMutex mutex{io};
+    std::vector<int> log;
+    for (int number = 0; number < 10; ++number) {
+        asio::co_spawn(io, sign(mutex, number, log), stop_on_exception);
+    }
+    io.run();
+    CHECK(log == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("A held async lock keeps no thread: the same thread runs the one that frees it") {
+    asio::io_context io;
+    AsyncMutex mutex{io};
+    std::vector<int> log;
+    std::unique_lock<AsyncMutex> held;
+    const auto hold = [&]() -> asio::awaitable<void> { held = co_await mutex.async_lock(); };
+    asio::co_spawn(io, hold(), stop_on_exception);
+    io.run();
+    REQUIRE(held.owns_lock());
+
+    asio::co_spawn(io, sign(mutex, 1, log), stop_on_exception);
+    io.restart();
+    io.poll();
+    CHECK(log.empty());  // it waits, and poll() has come back
+    held.unlock();
+    io.restart();
+    io.run();
+    CHECK(log == std::vector{1});
+}
+
+TEST_CASE("An exception under an async lock frees it") {
+    asio::io_context io;
+    AsyncMutex mutex{io};
+    const auto fail = [&]() -> asio::awaitable<void> {
+        const std::unique_lock lock = co_await mutex.async_lock();
+        co_await let_others_run();
+        throw std::runtime_error{"work failed"};
+    };
+    bool heard = false;
+    asio::co_spawn(io, fail(), [&](std::exception_ptr exception) { heard = exception != nullptr; });
+    int counter = 0;
+    asio::co_spawn(io, increment(mutex, counter), stop_on_exception);
+    io.run();
+    CHECK(heard);
+    CHECK(counter == 1);
+}

@@ -1,0 +1,87 @@
+#include "stage04_state/query.hpp"
+
+#include <fmt/format.h>
+
+#include "common/catch.hpp"
+
+using namespace unfreeze;
+
+namespace {
+
+/// "event USER", "balance of USER" or "error: DETAIL".
+std::string read(std::string_view json) {
+    const auto message = parse_message(json);
+    if (const auto* event = std::get_if<Event>(&message)) {
+        return "event " + event->user;
+    }
+    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
+        return "balance of " + query->user;
+    }
+    return "error: " + std::get<EventError>(message).detail;
+}
+
+/// The status that a request is refused with; 0 where it isn't.
+int refused_with(const Request& request) {
+    const auto message = read_message(request);
+    const auto* refusal = std::get_if<Response>(&message);
+    return refusal ? refusal->status : 0;
+}
+
+}  // namespace
+
+TEST_CASE("A query names its type and its user") {
+    CHECK(read(R"({"type":"balance","user":"alice"})") == "balance of alice");
+    CHECK(read(R"( { "user" : "alice", "further" : [{}], "type" : "balance" } )") ==
+          "balance of alice");
+    CHECK(read(R"({"type":"balance","user":""})") == "balance of ");
+    CHECK(read(R"({"type":"balance","user":"\u0000\"\u20ac"})") ==
+          "balance of " + std::string{"\0\"\xe2\x82\xac", 5});
+}
+
+TEST_CASE("What is a whole event stays an event, whatever its type says") {
+    CHECK(read(R"({"user":"a","action":"buy","amount":1})") == "event a");
+    CHECK(read(R"({"type":"balance","user":"a","action":"buy","amount":1})") == "event a");
+    CHECK(read(R"({"type":7,"user":"a","action":"buy","amount":1})") == "event a");
+}
+
+TEST_CASE("What is neither is told what it lacks") {
+    const std::string type = "error: member 'type' must be 'balance', or be left out";
+    CHECK(read(R"({"type":"balances","user":"a"})") == type);
+    CHECK(read(R"({"type":"","user":"a"})") == type);
+    CHECK(read(R"({"type":null,"user":"a"})") == type);
+    CHECK(read(R"({"type":["balance"],"user":"a"})") == type);
+    CHECK(read(R"({"type":"balance"})") == "error: member 'user' is missing");
+    CHECK(read(R"({"user":"a"})") == "error: member 'action' is missing");
+    CHECK(read(R"({"type":"balance","user":7})") ==
+          "error: member 'user' must be a string, not a number");
+    CHECK(read(R"({"type":"balance","user":"a","user":"b"})") ==
+          "error: member 'user' stands there twice");
+    CHECK(read(R"({"type":"balance","type":"balance","user":"a"})") ==
+          "error: member 'type' stands there twice");
+    CHECK(read(R"({"type":"balance","user":"a"}})").starts_with("error: invalid JSON at byte 29"));
+    CHECK(read("[]") == "error: an object is expected, not an array");
+}
+
+TEST_CASE("A query may be as deep as its bytes allow") {
+    const std::string deep = fmt::format(
+        R"({{"further":{:[>{}}{:]>{}},"type":"balance","user":"a"}})", "", 30'000, "", 30'000);
+    CHECK(read(deep) == "balance of a");
+}
+
+TEST_CASE("Messages come by POST to /") {
+    const std::string_view query = R"({"type":"balance","user":"alice"})";
+    CHECK(refused_with({.method = "POST", .target = "/", .body = query}) == 0);
+    CHECK(refused_with({.method = "POST", .target = "/?x=1", .body = query}) == 0);
+    CHECK(refused_with({.method = "POST", .target = "/balance", .body = query}) == 404);
+    CHECK(refused_with({.method = "GET", .target = "/", .body = query}) == 405);
+    CHECK(refused_with({.method = "POST", .target = "/", .body = "{}"}) == 400);
+}
+
+TEST_CASE("A balance is told in JSON, whatever the user's name is made of") {
+    CHECK(balance_response("alice", 100).body == R"({"user":"alice","balance":100})");
+    CHECK(balance_response("", std::numeric_limits<std::int64_t>::min()).body ==
+          R"({"user":"","balance":-9223372036854775808})");
+    CHECK(balance_response(std::string{"\"\\\n\0\xe2\x82\xac", 7}, 0).body ==
+          "{\"user\":\"\\\"\\\\\\n\\u0000\xe2\x82\xac\",\"balance\":0}");
+    CHECK(accepted_response(-5).body == R"({"status":"accepted","balance":-5})");
+}

@@ -1,0 +1,96 @@
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string body_of(Connection& connection, std::string_view body) {
+    REQUIRE(connection.send(post(body)));
+    const auto response = connection.receive();
+    REQUIRE(response);
+    return fmt::format("{} {}", response->status, response->body);
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 4 as taught") {
+    check_all_claims("stage04_state", 4, "--work-ms 50");
+}
+
+TEST_CASE("Each variant of stage 4 turns the claim that it names") {
+    check_variants(source_tree / "stage04_state", 4, "--work-ms 50");
+}
+
+TEST_CASE("A wrong start of stage 4 ends in one sentence") {
+    check_start_errors("stage04_state");
+    CHECK(output_of(program("stage04_state") + " --work-ms -1") ==
+          "stage04_state: --work-ms: Value -1 not in range 0 to 86400000 (see --help)\nexit 2\n");
+}
+
+TEST_CASE("The client of stage 4 tells stage 4 from its neighbours") {
+    CHECK(verdict("stage04_client", "stage04_state --work-ms 50", "")
+              .ends_with("verdict: as taught for stage 4\nexit 0\n"));
+    CHECK(verdict("stage04_client", "stage03_validation", "")
+              .ends_with("verdict: NOT AS TAUGHT for stage 4\nexit 1\n"));
+    CHECK(verdict("stage04_client", "stage05_backpressure --work-ms 50", "")
+              .ends_with("verdict: NOT AS TAUGHT for stage 4\nexit 1\n"));
+}
+
+TEST_CASE("An event's answer tells the balance, and so does a query") {
+    ServerProcess server{server_command("stage04_state", "--work-ms 1")};
+    Connection connection{server.target()};
+    const auto says = [&](std::string_view body) { return body_of(connection, body); };
+    CHECK(says(R"({"type":"balance","user":"a"})") == R"(200 {"user":"a","balance":0})");
+    CHECK(says(R"({"user":"a","action":"buy","amount":100})") ==
+          R"(200 {"status":"accepted","balance":100})");
+    CHECK(says(R"({"user":"a","action":"sell","amount":-30})") ==
+          R"(200 {"status":"accepted","balance":70})");
+    CHECK(says(R"({"type":"balance","user":"a"})") == R"(200 {"user":"a","balance":70})");
+    CHECK(says(R"({"user":"b","action":"buy","amount":9223372036854775807})") ==
+          R"(200 {"status":"accepted","balance":9223372036854775807})");
+    CHECK(says(R"({"user":"b","action":"buy","amount":1})") ==
+          R"(200 {"status":"accepted","balance":9223372036854775807})");
+    CHECK(says(R"({"type":"metrics"})") ==
+          R"(400 {"status":"error","reason":"invalid_json",)"
+          R"("detail":"member 'type' must be 'balance', or be left out"})");
+}
+
+TEST_CASE("Stage 4 gets no more done for many at a time than for one") {
+    ServerProcess server{server_command("stage04_state", "--work-ms 20")};
+    const auto time = [&](std::size_t concurrency) {
+        const LoadReport load =
+            run_load(server.target(), {.requests = 16, .concurrency = concurrency});
+        CHECK(load.accepted == 16);
+        return load.duration;
+    };
+    const auto one = time(1);
+    const auto sixteen = time(16);
+    CHECK(sixteen < 3 * one / 2);
+    CHECK(one < 3 * sixteen / 2);
+}
+
+TEST_CASE("An answer does not wait for the work on the next request of its connection") {
+    ServerProcess server{server_command("stage04_state", "--work-ms 300")};
+    Connection connection{server.target()};
+    REQUIRE(connection.send(post(event_body(0)) + post(event_body(1))));
+    REQUIRE(connection.receive());
+    const auto first = std::chrono::steady_clock::now();
+    REQUIRE(connection.receive());
+    CHECK(std::chrono::steady_clock::now() - first > 150ms);
+}
+
+TEST_CASE("Work goes on for a client that has left, and the next one is served") {
+    ServerProcess server{server_command("stage04_state", "--work-ms 50")};
+    const Account account{server.target()};
+    for (int i = 0; i < 3; ++i) {
+        Connection connection{server.target()};
+        REQUIRE(connection.send(post(account.event(1))));
+        connection.reset();
+    }
+    CHECK(wait_until_idle(server.target(), 5s));
+    CHECK(!server.process().ended());
+}

@@ -1,0 +1,186 @@
+#include <list>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;  // and so each allocation costs memory of the sanitizer's
+#else
+constexpr bool sanitized = false;
+#endif
+
+/// By how much a server's memory grows while it is offered many events, in KiB.
+long growth(std::string_view name) {
+    ServerProcess server{server_command(name, "--work-ms 1000")};
+    CHECK(probe(server.target(), frozen_after));
+    const auto memory = [&] { return status_number(server.process().pid(), "VmRSS"); };
+    const long before = memory();
+    const LoadReport load =
+        run_load(server.target(), {.requests = 60'000, .concurrency = 20, .keep_alive = true});
+    CHECK(load.errors_in_all() == 0);
+    return memory() - before;
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 5 as taught") {
+    check_all_claims("stage05_backpressure", 5, "--work-ms 50");
+}
+
+TEST_CASE("Each variant of stage 5 turns the claim that it names") {
+    check_variants(source_tree / "stage05_backpressure", 5, "--work-ms 50");
+}
+
+TEST_CASE("A wrong start of stage 5 ends in one sentence") {
+    check_start_errors("stage05_backpressure");
+    CHECK(output_of(program("stage05_backpressure") + " --queue-capacity 0") ==
+          "stage05_backpressure: --queue-capacity: Value 0 not in range 1 to 1000000 (see "
+          "--help)\nexit 2\n");
+}
+
+TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant") {
+    const char* const flags = "--requests 2000";
+    CHECK(verdict("stage05_client", "stage05_backpressure --work-ms 50", flags)
+              .ends_with("verdict: as taught for stage 5\nexit 0\n"));
+    CHECK(verdict("stage05_client", "stage05_variant_unbounded_queue --work-ms 50", flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 5\nexit 1\n"));
+    CHECK(verdict("stage05_client", "stage06_workers --work-ms 50", flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 5\nexit 1\n"));
+    CHECK(verdict("stage05_client", "stage04_state --work-ms 10", "--requests 100")
+              .ends_with("verdict: NOT AS TAUGHT for stage 5\nexit 1\n"));
+}
+
+TEST_CASE("What has room is answered with 202, what has none with 503 and when to come again") {
+    ServerProcess server{
+        server_command("stage05_backpressure", "--work-ms 60000 --queue-capacity 1")};
+    Connection connection{server.target()};
+    std::vector<int> statuses;
+    for (int i = 0; i < 20; ++i) {
+        REQUIRE(connection.send(post(event_body(0))));
+        const auto response = connection.receive();
+        REQUIRE(response);
+        statuses.push_back(response->status);
+        if (response->status == 503) {
+            CHECK(response->body == R"({"status":"rejected","reason":"server_busy"})");
+            CHECK(response->field("Retry-After") == "1");
+        } else {
+            CHECK(response->body == R"({"status":"accepted"})");
+            CHECK(response->field("Retry-After") == "");
+        }
+        CHECK(response->keep_alive);
+    }
+    // One in work and one in the queue. The worker may take the first a moment later than the
+    // second comes, so the second can be refused, and a later one be taken.
+    CHECK(statuses.front() == 202);
+    CHECK(std::count(statuses.begin(), statuses.end(), 202) == 2);
+    CHECK(std::count(statuses.begin(), statuses.end(), 503) == 18);
+}
+
+TEST_CASE("A burst of 10,000 against room for 100 loses nothing and invents nothing") {
+    const std::string flags =
+        GENERATE("stage05_backpressure --work-ms 1", "stage05_backpressure --work-ms 0",
+                 "stage06_workers --work-ms 1 --workers 8 --io-threads 2");
+    const std::size_t space = flags.find(' ');
+    ServerProcess server{server_command(flags.substr(0, space), flags.substr(space))};
+    std::list<Account> accounts;
+    std::vector<std::string> bodies;
+    while (accounts.size() < 10) {
+        bodies.push_back(accounts.emplace_back(server.target()).event(1));
+    }
+    const LoadReport load = run_load(
+        server.target(),
+        {.requests = 10'000, .concurrency = 200, .keep_alive = true, .body = [&](std::size_t n) {
+             return bodies[n % bodies.size()];
+         }});
+    CHECK(load.accepted + load.rejected == 10'000);
+    CHECK(load.accepted >= 100);
+
+    const auto in_balances = [&] {
+        std::int64_t sum = 0;
+        for (const Account& account : accounts) {
+            sum += account.balance().value_or(0);
+        }
+        return sum;
+    };
+    const auto accepted = static_cast<std::int64_t>(load.accepted);
+    const auto deadline = std::chrono::steady_clock::now() + 30s;
+    while (in_balances() < accepted && std::chrono::steady_clock::now() < deadline) {
+    }
+    CHECK(wait_until_idle(server.target(), 5s));  // so that whatever is too much shows as well
+    CHECK(in_balances() == accepted);
+}
+
+TEST_CASE("What is accepted is what has been worked on and what the queue has room for") {
+    ServerProcess server{
+        server_command("stage05_backpressure", "--work-ms 200 --queue-capacity 20")};
+    const Account account{server.target()};
+    const LoadReport load =
+        run_load(server.target(), {.requests = 400,
+                                   .concurrency = 10,
+                                   .keep_alive = true,
+                                   .rate = 400,
+                                   .body = [&](std::size_t) { return account.event(1); }});
+    const auto done = account.balance();
+    REQUIRE(done);
+    CHECK(*done >= 2);
+    // All places taken, one in work; a job may have ended since the last request.
+    const auto waiting = static_cast<std::int64_t>(load.accepted) - *done;
+    CHECK(waiting >= 20);
+    CHECK(waiting <= 21);
+    CHECK(load.accepted + load.rejected == 400);
+    // A refusal has nothing to wait for: far from the 200 ms that a job takes.
+    CHECK(load.rejection_latency.quantile(0.9) < 50ms);
+}
+
+TEST_CASE("Memory stays flat under overload, and grows without the bound") {
+    if (sanitized) {
+        return;
+    }
+    const long bounded = growth("stage05_backpressure");
+    const long unbounded = growth("stage05_variant_unbounded_queue");
+    CAPTURE(bounded, unbounded);
+    CHECK(4 * bounded < unbounded);
+}
+
+TEST_CASE("A connection too many waits in the backlog until another one leaves") {
+    const std::string name = GENERATE("stage05_backpressure", "stage06_workers");
+    ServerProcess server{server_command(name, "--connections-max 2 --work-ms 0")};
+    std::list<Connection> held;
+    while (held.size() < 2) {
+        Connection& connection = held.emplace_back(server.target());
+        REQUIRE(connection.send(post(event_body(0))));
+        REQUIRE(connection.receive());
+    }
+    Connection waiting{server.target()};
+    CHECK(waiting.connected());  // by the kernel
+    REQUIRE(waiting.send(post(event_body(0))));
+    CHECK(!waiting.receive(300ms));
+    held.pop_front();
+    const auto response = waiting.receive(5s);
+    REQUIRE(response);
+    CHECK(response->status == 202);
+}
+
+TEST_CASE("Each connection gives its place back, however it ends") {
+    ServerProcess server{server_command("stage05_backpressure", "--connections-max 3 --work-ms 0")};
+    for (int i = 0; i < 20; ++i) {
+        Connection good{server.target()};
+        good.send(post(event_body(0)));
+        CHECK(good.receive());
+        Connection bad{server.target()};
+        bad.send("hello\r\n\r\n");
+        bad.finish_sending();
+        Connection gone{server.target()};
+        gone.send("POST / HT");
+        gone.reset();
+    }
+    const LoadReport load = run_load(server.target(), {.requests = 300, .concurrency = 50});
+    CHECK(load.accepted == 300);
+}

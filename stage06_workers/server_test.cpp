@@ -1,0 +1,119 @@
+#include <list>
+#include <map>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// How long a server takes to work 24 events off that it has accepted at once.
+std::chrono::milliseconds time_work(std::string_view flags) {
+    ServerProcess server{server_command("stage06_workers", flags)};
+    Account account{server.target()};
+    const auto start = std::chrono::steady_clock::now();
+    const LoadReport load = run_load(
+        server.target(),
+        {.requests = 24, .concurrency = 24, .body = [&](std::size_t) { return account.event(1); }});
+    CHECK(load.accepted == 24);
+    CHECK(account.wait_for(24) == 24);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 start);
+}
+
+/// A process's threads by name. A sanitizer's own may be among them.
+std::map<std::string, pid_t> threads_of(pid_t pid) {
+    std::map<std::string, pid_t> threads;
+    for (const auto& task :
+         std::filesystem::directory_iterator{fmt::format("/proc/{}/task", pid)}) {
+        std::ifstream comm{task.path() / "comm"};
+        std::string name;
+        std::getline(comm, name);
+        threads[name] = std::stoi(task.path().filename());
+    }
+    return threads;
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 6 as taught") {
+    check_all_claims("stage06_workers", 6, "--work-ms 50");
+}
+
+TEST_CASE("Every claim of stage 6 is true on two threads for connections as well") {
+    check_all_claims("stage06_workers", 6, "--work-ms 50 --io-threads 2");
+}
+
+TEST_CASE("Each variant of stage 6 turns the claim that it names") {
+    check_variants(source_tree / "stage06_workers", 6, "--work-ms 50");
+}
+
+TEST_CASE("A wrong start of stage 6 ends in one sentence") {
+    check_start_errors("stage06_workers");
+    CHECK(output_of(program("stage06_workers") + " --workers 0") ==
+          "stage06_workers: --workers: Value 0 not in range 1 to 1000 (see --help)\nexit 2\n");
+    CHECK(output_of(program("stage06_workers") + " --io-threads many").ends_with("\nexit 2\n"));
+}
+
+TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant") {
+    const char* const flags = "--requests 200 --rate 1000";
+    CHECK(verdict("stage06_client", "stage06_workers --work-ms 50", flags)
+              .ends_with("verdict: as taught for stage 6\nexit 0\n"));
+    CHECK(verdict("stage06_client", "stage05_backpressure --work-ms 50", flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 6\nexit 1\n"));
+    CHECK(verdict("stage06_client", "stage06_variant_case_sensitive_headers --work-ms 50", flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 6\nexit 1\n"));
+}
+
+TEST_CASE("Four workers do near four times the work of one, and eight near eight times") {
+    const auto one = time_work("--work-ms 40 --workers 1");
+    const auto four = time_work("--work-ms 40 --workers 4");
+    const auto eight = time_work("--work-ms 40 --workers 8");
+    CAPTURE(one.count(), four.count(), eight.count());
+    CHECK(one > 3 * four);
+    CHECK(one < 5 * four);
+    CHECK(one > 5 * eight);
+}
+
+TEST_CASE("Threads go by names") {
+    ServerProcess server{server_command("stage06_workers", "--workers 2 --io-threads 3")};
+    CHECK(probe(server.target(), frozen_after));
+    const auto deadline = std::chrono::steady_clock::now() + 5s;
+    std::map<std::string, pid_t> threads;
+    while (threads.size() < 5 && std::chrono::steady_clock::now() < deadline) {
+        threads = threads_of(server.process().pid());
+    }
+    for (const char* const name : {"io 2", "io 3", "worker 1", "worker 2"}) {
+        CAPTURE(name);
+        CHECK(threads.contains(name));
+    }
+    CHECK(!threads.contains("worker 3"));
+    CHECK(!threads.contains("io 4"));
+}
+
+TEST_CASE("With many threads for connections, each of them serves its share") {
+    ServerProcess server{server_command("stage06_workers", "--work-ms 0 --io-threads 3")};
+    std::list<Connection> connections;
+    for (int i = 0; i < 9; ++i) {
+        connections.emplace_back(server.target());
+    }
+    for (Connection& connection : connections) {
+        REQUIRE(connection.send(post(event_body(0)) + post(event_body(1))));
+    }
+    for (Connection& connection : connections) {
+        CHECK(connection.receive());
+        CHECK(connection.receive());
+    }
+    const LoadReport load =
+        run_load(server.target(), {.requests = 3'000, .concurrency = 60, .keep_alive = true});
+    CHECK(load.errors_in_all() == 0);
+    const auto threads = threads_of(server.process().pid());
+    for (const char* const name : {"stage06_workers", "io 2", "io 3"}) {
+        CAPTURE(name);
+        CHECK(status_number(threads.at(name), "voluntary_ctxt_switches") > 20);  // had work to do
+    }
+}

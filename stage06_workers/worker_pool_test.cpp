@@ -1,0 +1,82 @@
+#include "stage06_workers/worker_pool.hpp"
+
+#include <pthread.h>
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+#include "common/catch.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string name_of_this_thread() {
+    std::array<char, 16> name{};
+    pthread_getname_np(pthread_self(), name.data(), name.size());
+    return name.data();
+}
+
+}  // namespace
+
+TEST_CASE("As many jobs are in work at a time as there are workers, on threads with names") {
+    BoundedQueue<Event> queue{10};
+    std::mutex mutex;
+    std::condition_variable came;
+    std::set<std::string> inside;
+    bool all_met = true;
+    const auto meet = [&](const Event&) {
+        std::unique_lock lock{mutex};
+        inside.insert(name_of_this_thread());
+        came.notify_all();
+        all_met = came.wait_for(lock, 10s, [&] { return inside.size() == 4; }) && all_met;
+    };
+    {
+        const WorkerPool pool{4, queue, meet};
+        for (int i = 0; i < 4; ++i) {
+            CHECK(queue.push({}) == PushStatus::success);
+        }
+    }
+    CHECK(all_met);
+    CHECK(inside == std::set<std::string>{"worker 1", "worker 2", "worker 3", "worker 4"});
+}
+
+TEST_CASE("The end of the pool closes the queue and waits until it has been worked off") {
+    BoundedQueue<Event> queue{1'000};
+    for (int i = 0; i < 1'000; ++i) {
+        CHECK(queue.try_push({.user = "a", .action = "b", .amount = i}) == PushStatus::success);
+    }
+    std::atomic<std::int64_t> sum = 0;
+    {
+        const WorkerPool pool{3, queue, [&](const Event& event) { sum += event.amount; }};
+    }
+    CHECK(sum == 999 * 1'000 / 2);
+    CHECK(queue.try_push({}) == PushStatus::closed);
+}
+
+TEST_CASE("What one job throws is counted, and the others are done") {
+    BoundedQueue<Event> queue{100};
+    std::atomic<int> done = 0;
+    const WorkerPool pool{2, queue, [&](const Event& event) {
+                              if (event.amount % 10 == 0) {
+                                  throw std::runtime_error{"this one fails on purpose"};
+                              }
+                              ++done;
+                          }};
+    for (int i = 0; i < 50; ++i) {
+        CHECK(queue.push({.user = "a", .action = "b", .amount = i}) == PushStatus::success);
+    }
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (done + static_cast<int>(pool.failed()) < 50 &&
+           std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    CHECK(done == 45);
+    CHECK(pool.failed() == 5);
+}
