@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 struct Options {
     ServerOptions server;
     bool json = false;
+    bool until_done = false;
 };
 
 Options parse_options(int argc, char** argv, StageClient& client) {
@@ -40,6 +41,10 @@ Options parse_options(int argc, char** argv, StageClient& client) {
     command_line.add("--keep-alive,!--connection-each", load.keep_alive,
                      "whether a connection carries many requests or one");
     command_line.add("--timeout-ms", load.timeout_ms, 1ms, 1h, "patience for one answer");
+    if (client.overloads) {
+        command_line.add("--until-done", options.until_done,
+                         "wait after the load until all that was accepted has been worked on");
+    }
     command_line.add("--json", options.json, "print one JSON object instead of text");
     command_line.parse(argc, argv);
     load.progress = !options.json && isatty(STDERR_FILENO) != 0;
@@ -50,7 +55,9 @@ Options parse_options(int argc, char** argv, StageClient& client) {
 struct Outcome {
     LoadReport load;
     std::optional<std::int64_t> done = {};  // events worked on, where the server tells balances
-    long memory_kib_before = 0;             // the server's, where it was started here
+    std::optional<std::chrono::duration<double>> rest =
+        {};                      // what the others then took, in seconds
+    long memory_kib_before = 0;  // the server's, where it was started here
     long memory_kib_after = 0;
 };
 
@@ -61,6 +68,9 @@ std::string to_text(const Outcome& outcome) {
         text += fmt::format("  worked on {} in {:.2f} s, {} accepted and waiting\n", *outcome.done,
                             std::chrono::duration<double>(outcome.load.duration).count(),
                             static_cast<std::int64_t>(outcome.load.accepted) - *outcome.done);
+    }
+    if (outcome.rest) {
+        text += fmt::format("  the last of these was done {:.2f} s later\n", outcome.rest->count());
     }
     if (outcome.memory_kib_after > 0) {
         text += fmt::format("  the server's memory {:.1f} MB before, {:.1f} MB after\n",
@@ -110,7 +120,7 @@ private:
     Outcome put_load(std::size_t concurrency) {
         LoadOptions load = client_.load;
         load.concurrency = concurrency;
-        const Account account{target_};
+        Account account{target_};
         if (client_.stage >= 4) {
             load.body = [&](std::size_t) { return account.event(1); };
         }
@@ -131,6 +141,11 @@ private:
         outcome.memory_kib_after = memory_kib();
         if (client_.overloads) {
             outcome.done = account.balance();
+        }
+        if (options_.until_done) {
+            const auto start = std::chrono::steady_clock::now();
+            account.wait_for(static_cast<std::int64_t>(outcome.load.accepted), 1h);
+            outcome.rest = std::chrono::steady_clock::now() - start;
         }
         say(to_text(outcome));
         return outcome;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <cassert>
 #include <condition_variable>
@@ -23,6 +26,9 @@ struct Program {
     struct Thread {
         std::string name;
         std::function<void()> body;
+        /// It does as the thread before it does, names aside. The other of the two is then always
+        /// the first to take a step: the rest are the same schedules with the names exchanged.
+        bool twin = false;
     };
     std::vector<Thread> threads;
     std::function<std::string()> fault;
@@ -116,6 +122,8 @@ private:
         State state = State::fresh;              // what it does when it is chosen
         ExplorerMutex* mutex = nullptr;          // to be locked; when it waits, once it is awake
         ExplorerCondition* condition = nullptr;  // to wait on, asleep on, or to be notified
+        Thread* elder = nullptr;                 // its twin, which begins
+        std::size_t steps = 0;
         std::size_t last_lock = 0;
         std::binary_semaphore baton{0};
         std::thread thread = {};
@@ -144,12 +152,14 @@ private:
     void work(Thread& self);
     Thread* next();
     std::vector<Choice> options();
+    std::vector<Thread*> sleepers_of(const Thread& thread) const;
     bool perform(const Choice& choice);
 
     static inline thread_local Thread* self_ = nullptr;
 
     const std::function<Program()> make_;
     const std::size_t spurious_max_;
+    const int processor_ = sched_getcpu();  // for all: a baton is handed over faster within one
     std::vector<std::unique_ptr<Thread>> threads_;
     std::binary_semaphore home_{0};  // the baton is back with explore()
     std::vector<Fork> path_;
@@ -203,7 +213,8 @@ inline void Explorer::run(const Program& program) {
         threads_[i]->name = program.threads[i].name;
         threads_[i]->body = program.threads[i].body;
         threads_[i]->state = State::fresh;
-        threads_[i]->last_lock = 0;
+        threads_[i]->elder = program.threads[i].twin ? threads_[i - 1].get() : nullptr;
+        threads_[i]->steps = threads_[i]->last_lock = 0;
     }
     next()->baton.release();
     home_.acquire();
@@ -219,6 +230,10 @@ inline void Explorer::run(const Program& program) {
 /// A thread of the program's, and of the next schedule's.
 inline void Explorer::work(Thread& self) {
     self_ = &self;
+    cpu_set_t processors;
+    CPU_ZERO(&processors);
+    CPU_SET(static_cast<std::size_t>(processor_), &processors);
+    pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
     for (self.baton.acquire(); self.body; self.baton.acquire()) {
         try {
             if (!over_) {
@@ -293,32 +308,28 @@ inline Explorer::Thread* Explorer::next() {
 inline std::vector<Explorer::Choice> Explorer::options() {
     std::vector<Choice> choices;
     std::vector<Choice> spurious;
-    std::string sleepers;
+    std::string left;  // who has not ended
     for (const auto& thread : threads_) {
-        switch (thread->state) {
-            case State::locking:
-                if (!thread->mutex->held_) {
-                    choices.push_back({thread.get()});
-                }
-                break;
-            case State::asleep: spurious.push_back({thread.get()}); break;
-            case State::notifying_one:
-                for (const auto& other : threads_) {
-                    if (other->state == State::asleep && other->condition == thread->condition) {
-                        choices.push_back({thread.get(), other.get()});
-                    }
-                }
-                if (choices.empty() || choices.back().thread != thread.get()) {
-                    choices.push_back({thread.get()});
-                }
-                break;
-            case State::ended: continue;
-            default: choices.push_back({thread.get()});
+        if (thread->state == State::ended) {
+            continue;
         }
-        sleepers += (sleepers.empty() ? "" : " and ") + thread->name;
+        left += (left.empty() ? "" : " and ") + thread->name;
+        if (thread->state == State::asleep) {
+            spurious.push_back({thread.get()});
+        } else if ((thread->elder != nullptr && thread->elder->steps == 0) ||
+                   (thread->state == State::locking && thread->mutex->held_)) {
+            // not yet
+        } else if (const auto sleepers = sleepers_of(*thread);
+                   thread->state == State::notifying_one && !sleepers.empty()) {
+            for (Thread* const sleeper : sleepers) {
+                choices.push_back({thread.get(), sleeper});
+            }
+        } else {
+            choices.push_back({thread.get()});
+        }
     }
-    if (choices.empty() && !sleepers.empty()) {
-        found_.fault = sleepers + " for ever: asleep, or at a mutex";
+    if (choices.empty() && !left.empty()) {
+        found_.fault = left + " for ever: asleep, or at a mutex";
     } else if (depth_ == steps_max) {
         found_.fault = "no end after " + std::to_string(depth_) + " steps";
         choices.clear();
@@ -328,9 +339,21 @@ inline std::vector<Explorer::Choice> Explorer::options() {
     return choices;
 }
 
+/// Who could be woken by a thread's notification.
+inline std::vector<Explorer::Thread*> Explorer::sleepers_of(const Thread& thread) const {
+    std::vector<Thread*> sleepers;
+    for (const auto& other : threads_) {
+        if (other->state == State::asleep && other->condition == thread.condition) {
+            sleepers.push_back(other.get());
+        }
+    }
+    return sleepers;
+}
+
 /// Takes a step, as far as it is the explorer's. Whether its thread is to go on.
 inline bool Explorer::perform(const Choice& choice) {
     Thread& thread = *choice.thread;
+    ++thread.steps;
     switch (thread.state) {
         case State::locking:
             found_.steps.push_back(thread.name + " locks");
@@ -356,10 +379,8 @@ inline bool Explorer::perform(const Choice& choice) {
             break;
         case State::notifying_all:
             found_.steps.push_back(thread.name + " wakes all");
-            for (const auto& other : threads_) {
-                if (other->state == State::asleep && other->condition == thread.condition) {
-                    other->state = State::locking;
-                }
+            for (Thread* const sleeper : sleepers_of(thread)) {
+                sleeper->state = State::locking;
             }
             break;
         default: found_.steps.push_back(thread.name + " goes on");

@@ -26,6 +26,7 @@ struct QueueProgram {
     int poppers = 0;
     int closers = 0;
     std::size_t spurious_max = 0;
+    bool pauses = false;
 };
 
 /// Which item is none: what an item becomes when it is moved from.
@@ -152,32 +153,40 @@ inline Exploration explore(const QueueProgram& program) {
         Program made;
         for (int i = 1; i <= program.pushers; ++i) {
             const std::string name = "pusher " + std::to_string(i);
-            made.threads.push_back({name, [=] {
+            made.threads.push_back({name,
+                                    [=] {
                                         for (int item = 1; item <= program.items; ++item) {
                                             if (run->push(name, 10 * i + item, program.tries) ==
                                                 PushStatus::closed) {
                                                 return;
                                             }
                                         }
-                                    }});
+                                    },
+                                    i > 1});
         }
         const int pushed = program.pushers * program.items;
         for (int i = 1; i <= program.poppers; ++i) {
             const std::string name = "popper " + std::to_string(i);
             // One pop more than there are items is one too many, and the run's fault.
             const int pops = program.closers > 0 ? pushed + 1 : pushed / program.poppers;
-            made.threads.push_back({name, [=] {
+            made.threads.push_back({name,
+                                    [=] {
                                         for (int popped = 0; popped < pops && run->pop(name);
                                              ++popped) {
                                         }
-                                    }});
+                                    },
+                                    i > 1});
         }
         for (int i = 1; i <= program.closers; ++i) {
             const std::string name = "closer " + std::to_string(i);
-            made.threads.push_back({name, [=] {
-                                        Explorer::pause();
+            made.threads.push_back({name,
+                                    [=] {
+                                        if (program.pauses) {
+                                            Explorer::pause();
+                                        }
                                         run->close(name);
-                                    }});
+                                    },
+                                    i > 1});
         }
         made.fault = [run] { return run->fault(); };
         return made;
