@@ -148,6 +148,7 @@ private:
 
     static void reach(State state, ExplorerMutex* mutex, ExplorerCondition* condition);
     static bool in_common(const Choice& a, const Choice& b);
+    void search();
     void run(const Program& program);
     void work(Thread& self);
     Thread* next();
@@ -159,9 +160,8 @@ private:
 
     const std::function<Program()> make_;
     const std::size_t spurious_max_;
-    const int processor_ = sched_getcpu();  // for all: a baton is handed over faster within one
     std::vector<std::unique_ptr<Thread>> threads_;
-    std::binary_semaphore home_{0};  // the baton is back with explore()
+    std::binary_semaphore home_{0};  // the baton is back with search()
     std::vector<Fork> path_;
     Exploration found_;
 
@@ -183,6 +183,18 @@ inline Explorer::~Explorer() {
 }
 
 inline Exploration Explorer::explore() {
+    std::thread{[this] {
+        // One processor for this thread and those that it starts: a baton is handed over faster.
+        cpu_set_t processors;
+        CPU_ZERO(&processors);
+        CPU_SET(static_cast<std::size_t>(sched_getcpu()), &processors);
+        pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
+        search();
+    }}.join();
+    return found_;
+}
+
+inline void Explorer::search() {
     do {
         const Program program = make_();
         run(program);
@@ -197,7 +209,6 @@ inline Exploration Explorer::explore() {
             ++path_.back().taken;
         }
     } while (found_.fault.empty() && !path_.empty());
-    return found_;
 }
 
 inline void Explorer::run(const Program& program) {
@@ -219,21 +230,15 @@ inline void Explorer::run(const Program& program) {
     next()->baton.release();
     home_.acquire();
     over_ = true;
-    for (const auto& thread : threads_) {  // one at a time, as ever
-        if (thread->state != State::ended) {
-            thread->baton.release();
-            home_.acquire();
-        }
+    if (Thread* const left = next(); left != nullptr) {
+        left->baton.release();
+        home_.acquire();
     }
 }
 
 /// A thread of the program's, and of the next schedule's.
 inline void Explorer::work(Thread& self) {
     self_ = &self;
-    cpu_set_t processors;
-    CPU_ZERO(&processors);
-    CPU_SET(static_cast<std::size_t>(processor_), &processors);
-    pthread_setaffinity_np(pthread_self(), sizeof processors, &processors);
     for (self.baton.acquire(); self.body; self.baton.acquire()) {
         try {
             if (!over_) {
@@ -244,7 +249,7 @@ inline void Explorer::work(Thread& self) {
             found_.fault = self.name + " throws: " + exception.what();
         }
         self.state = State::ended;
-        Thread* const heir = over_ ? nullptr : next();
+        Thread* const heir = next();
         (heir != nullptr ? heir->baton : home_).release();
     }
 }
@@ -271,6 +276,14 @@ inline void Explorer::reach(State state, ExplorerMutex* mutex, ExplorerCondition
 /// Whose turn it is, its step having been taken as far as it is the explorer's; null where the
 /// schedule is over.
 inline Explorer::Thread* Explorer::next() {
+    if (over_) {  // they unwind one after the other
+        for (const auto& thread : threads_) {
+            if (thread->state != State::ended) {
+                return thread.get();
+            }
+        }
+        return nullptr;
+    }
     while (found_.fault.empty()) {
         // Up to its first point a thread touches but its own: no order need be chosen.
         for (const auto& thread : threads_) {
@@ -308,7 +321,7 @@ inline Explorer::Thread* Explorer::next() {
 inline std::vector<Explorer::Choice> Explorer::options() {
     std::vector<Choice> choices;
     std::vector<Choice> spurious;
-    std::string left;  // who has not ended
+    std::string left;  // those that have not ended
     for (const auto& thread : threads_) {
         if (thread->state == State::ended) {
             continue;
@@ -329,7 +342,7 @@ inline std::vector<Explorer::Choice> Explorer::options() {
         }
     }
     if (choices.empty() && !left.empty()) {
-        found_.fault = left + " for ever: asleep, or at a mutex";
+        found_.fault = "asleep for ever: " + left;
     } else if (depth_ == steps_max) {
         found_.fault = "no end after " + std::to_string(depth_) + " steps";
         choices.clear();

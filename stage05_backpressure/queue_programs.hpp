@@ -16,7 +16,8 @@
 namespace unfreeze {
 
 /// So many threads of each kind. Where somebody closes, poppers pop until they are told of the end;
-/// where nobody does, each pops its share of what is pushed, and must get it.
+/// where nobody does, each pops its share of what is pushed, and must get it: a close would wake
+/// who should have been woken before.
 struct QueueProgram {
     std::string name;
     std::size_t capacity = 1;
@@ -25,8 +26,8 @@ struct QueueProgram {
     bool tries = false;  // pushers do not wait: each item is tried once
     int poppers = 0;
     int closers = 0;
-    std::size_t spurious_max = 0;
-    bool pauses = false;
+    bool pauses = false;           // what close does without the mutex is a step of its own
+    std::size_t spurious_max = 0;  // wake-ups that nobody asked for
 };
 
 /// Which item is none: what an item becomes when it is moved from.
@@ -42,17 +43,6 @@ struct QueueItem {
     int number;
 };
 
-/// What a thread asked of the queue and what it got.
-struct QueueOperation {
-    enum Kind { push, try_push, pop, close };
-    std::string thread;
-    Kind kind;
-    int item = no_item;                       // pushed or popped
-    int kept = no_item;                       // what the pusher has left of it
-    PushStatus status = PushStatus::success;  // of a push
-    std::size_t place = 0;                    // in the order in which the mutex was locked
-};
-
 /// A queue, what is asked of it, and whether the answers were right: they must be those of a queue
 /// that is asked one thing at a time, in the order in which the operations held the mutex last. So
 /// no item is lost or comes twice, all keep their order, nothing gets in once the queue is closed,
@@ -62,30 +52,30 @@ public:
     explicit QueueRun(std::size_t capacity) : queue_{capacity} {}
 
     PushStatus push(const std::string& thread, int number, bool tries) {
-        QueueItem item{number};
-        QueueOperation operation{thread, tries ? QueueOperation::try_push : QueueOperation::push,
-                                 number};
         const std::size_t before = Explorer::locks();
-        operation.status = tries ? queue_.try_push(std::move(item)) : queue_.push(std::move(item));
-        operation.kept = item.number;
-        record(operation, before);
-        return operation.status;
+        QueueItem item{number};
+        const PushStatus status =
+            tries ? queue_.try_push(std::move(item)) : queue_.push(std::move(item));
+        const bool kept = item.number == number;
+        record(before,
+               {thread, tries ? Kind::try_push : Kind::push, number,
+                words(status) +
+                    (kept || status == PushStatus::success ? "" : ", and the item is lost")});
+        return status;
     }
 
     /// Whether there was an item.
     bool pop(const std::string& thread) {
-        QueueOperation operation{thread, QueueOperation::pop};
         const std::size_t before = Explorer::locks();
         const std::optional<QueueItem> item = queue_.pop();
-        operation.item = item ? item->number : no_item;
-        record(operation, before);
+        record(before, {thread, Kind::pop, no_item, item ? words(item->number) : "the end"});
         return item.has_value();
     }
 
     void close(const std::string& thread) {
         const std::size_t before = Explorer::locks();
         queue_.close();
-        record({thread, QueueOperation::close}, before);
+        record(before, {thread, Kind::close, no_item, "closed"});
     }
 
     /// The first wrong answer in words; empty if there is none.
@@ -94,104 +84,154 @@ public:
                          [](const auto& a, const auto& b) { return a.place < b.place; });
         std::deque<int> items;
         bool closed = false;
-        for (const QueueOperation& operation : operations_) {
-            const std::string who = operation.thread + ": ";
-            const std::string number = std::to_string(operation.item);
-            switch (operation.kind) {
-                case QueueOperation::close: closed = true; break;
-                case QueueOperation::pop: {
-                    const int due = items.empty() ? no_item : items.front();
-                    if (operation.item != due || (due == no_item && !closed)) {
-                        return who + "pops " + number + " where " + std::to_string(due) +
-                               " is due (0 is none)";
-                    }
-                    if (!items.empty()) {
-                        items.pop_front();
-                    }
-                    break;
-                }
-                default: {
-                    const PushStatus due = closed                             ? PushStatus::closed
-                                           : items.size() < queue_.capacity() ? PushStatus::success
-                                                                              : PushStatus::full;
-                    if (operation.status != due) {
-                        return who + "is told " + words(operation.status) + " of item " + number +
-                               " where the queue is " + words(due);
-                    }
-                    if (due == PushStatus::success) {
-                        items.push_back(operation.item);
-                    }
-                    if (operation.kept != (due == PushStatus::success ? no_item : operation.item)) {
-                        return who + "has lost item " + number + ", which was refused";
-                    }
-                }
+        for (const auto& [thread, kind, item, answer, place] : operations_) {
+            std::string due = "to wait";
+            if (kind == Kind::close) {
+                due = "closed";
+                closed = true;
+            } else if (kind == Kind::pop && !items.empty()) {
+                due = words(items.front());
+                items.pop_front();
+            } else if (kind == Kind::pop && closed) {
+                due = "the end";
+            } else if (kind != Kind::pop && closed) {
+                due = words(PushStatus::closed);
+            } else if (kind != Kind::pop && items.size() < queue_.capacity()) {
+                due = words(PushStatus::success);
+                items.push_back(item);
+            } else if (kind == Kind::try_push) {
+                due = words(PushStatus::full);
+            }
+            if (answer != due) {
+                return thread + (kind == Kind::pop ? ", popping" : ", pushing " + words(item)) +
+                       ": the answer is " + answer + " and should be " + due;
             }
         }
-        return queue_.size() == items.size() ? "" : "the queue holds another number of items";
+        return queue_.size() == items.size() ? "" : "size() is wrong";
     }
 
 private:
+    enum class Kind { push, try_push, pop, close };
+
+    struct Operation {
+        std::string thread;
+        Kind kind;
+        int item;  // pushed
+        std::string answer;
+        std::size_t place = 0;  // in the order in which the mutex was locked
+    };
+
     static std::string words(PushStatus status) {
         return status == PushStatus::success ? "success"
                : status == PushStatus::full  ? "full"
                                              : "closed";
     }
+    static std::string words(int item) { return "item " + std::to_string(item); }
 
     /// One that took no lock has its place behind those locked before it.
-    void record(QueueOperation operation, std::size_t locks_before) {
+    void record(std::size_t locks_before, Operation operation) {
         operation.place = std::max(locks_before, Explorer::last_lock());
         operations_.push_back(std::move(operation));
     }
 
     BoundedQueue<QueueItem, ExplorerMutex, ExplorerCondition> queue_;
-    std::vector<QueueOperation> operations_;  // the explorer's threads run one at a time
+    std::vector<Operation> operations_;  // the explorer's threads run one at a time
 };
 
 inline Exploration explore(const QueueProgram& program) {
     const auto make = [&program] {
         const auto run = std::make_shared<QueueRun>(program.capacity);
         Program made;
-        for (int i = 1; i <= program.pushers; ++i) {
-            const std::string name = "pusher " + std::to_string(i);
-            made.threads.push_back({name,
-                                    [=] {
-                                        for (int item = 1; item <= program.items; ++item) {
-                                            if (run->push(name, 10 * i + item, program.tries) ==
-                                                PushStatus::closed) {
-                                                return;
-                                            }
-                                        }
-                                    },
-                                    i > 1});
-        }
-        const int pushed = program.pushers * program.items;
-        for (int i = 1; i <= program.poppers; ++i) {
-            const std::string name = "popper " + std::to_string(i);
-            // One pop more than there are items is one too many, and the run's fault.
-            const int pops = program.closers > 0 ? pushed + 1 : pushed / program.poppers;
-            made.threads.push_back({name,
-                                    [=] {
-                                        for (int popped = 0; popped < pops && run->pop(name);
-                                             ++popped) {
-                                        }
-                                    },
-                                    i > 1});
-        }
-        for (int i = 1; i <= program.closers; ++i) {
-            const std::string name = "closer " + std::to_string(i);
-            made.threads.push_back({name,
-                                    [=] {
-                                        if (program.pauses) {
-                                            Explorer::pause();
-                                        }
-                                        run->close(name);
-                                    },
-                                    i > 1});
-        }
         made.fault = [run] { return run->fault(); };
+        const auto add = [&made](const std::string& kind, int count, const auto& body) {
+            for (int i = 1; i <= count; ++i) {
+                const std::string name = kind + " " + std::to_string(i);
+                made.threads.push_back({name, [=] { body(name, i); }, i > 1});
+            }
+        };
+        add("pusher", program.pushers, [&program, run](const std::string& name, int pusher) {
+            for (int i = 1; i <= program.items; ++i) {
+                if (run->push(name, 10 * pusher + i, program.tries) == PushStatus::closed) {
+                    return;
+                }
+            }
+        });
+        const int items = program.pushers * program.items;
+        // A popper that is never told of the end stops one pop later, which fault() sees.
+        const int pops = program.closers > 0 ? items + 1 : items / std::max(1, program.poppers);
+        add("popper", program.poppers, [pops, run](const std::string& name, int) {
+            for (int i = 0; i < pops && run->pop(name); ++i) {
+            }
+        });
+        add("closer", program.closers, [&program, run](const std::string& name, int) {
+            if (program.pauses) {
+                Explorer::pause();
+            }
+            run->close(name);
+        });
         return made;
     };
     return Explorer{make, program.spurious_max}.explore();
+}
+
+/// All of them, the cheap ones first.
+inline std::vector<QueueProgram> queue_programs() {
+    return {
+        {.name = "1 popper, close", .poppers = 1, .closers = 1, .pauses = true},
+        {.name = "2 poppers, close, 1 spurious wake-up",
+         .poppers = 2,
+         .closers = 1,
+         .pauses = true,
+         .spurious_max = 1},
+        {.name = "2 pushers of 2 items, close",
+         .pushers = 2,
+         .items = 2,
+         .closers = 1,
+         .pauses = true},
+        {.name = "1 pusher of 3 items, 1 popper, 1 spurious wake-up",
+         .pushers = 1,
+         .items = 3,
+         .poppers = 1,
+         .spurious_max = 1},
+        {.name = "1 pusher of 2 items, 1 popper, close",
+         .pushers = 1,
+         .items = 2,
+         .poppers = 1,
+         .closers = 1,
+         .pauses = true},
+        {.name = "1 pusher, 1 popper, close twice", .pushers = 1, .poppers = 1, .closers = 2},
+        {.name = "2 pushers, 2 poppers, 1 spurious wake-up",
+         .pushers = 2,
+         .poppers = 2,
+         .spurious_max = 1},
+        {.name = "2 pushers, 2 poppers, room for 2", .capacity = 2, .pushers = 2, .poppers = 2},
+        {.name = "2 pushers that only try, 2 poppers, room for 2",
+         .capacity = 2,
+         .pushers = 2,
+         .tries = true,
+         .poppers = 2},
+        {.name = "1 pusher, 2 poppers, close, 1 spurious wake-up",
+         .pushers = 1,
+         .poppers = 2,
+         .closers = 1,
+         .spurious_max = 1},
+        {.name = "2 pushers, 1 popper, close, 1 spurious wake-up",
+         .pushers = 2,
+         .poppers = 1,
+         .closers = 1,
+         .spurious_max = 1},
+        {.name = "2 pushers of 2 items, 1 popper, room for 2",
+         .capacity = 2,
+         .pushers = 2,
+         .items = 2,
+         .poppers = 1},
+        {.name = "2 pushers that only try, 2 poppers, close",
+         .pushers = 2,
+         .tries = true,
+         .poppers = 2,
+         .closers = 1},
+        {.name = "2 pushers, 2 poppers, close", .pushers = 2, .poppers = 2, .closers = 1},
+    };
 }
 
 }  // namespace unfreeze

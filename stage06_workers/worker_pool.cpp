@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <string_view>
 #include <utility>
 
 #include "common/log.hpp"
@@ -25,12 +26,17 @@ WorkerPool::~WorkerPool() {
 /// thread that let it out would end the program, and all that waits in the queue with it.
 void WorkerPool::run(std::size_t number) {
     name_this_thread(fmt::format("worker {}", number));
+    const auto failed = [&](std::string_view why) {
+        failed_.fetch_add(1, std::memory_order_relaxed);
+        notice(fmt::format("worker {}: the work on an event failed: {}", number, why));
+    };
     while (const auto event = queue_.pop()) {
         try {
             work_(*event);
         } catch (const std::exception& error) {
-            failed_.fetch_add(1, std::memory_order_relaxed);
-            notice(fmt::format("worker {}: the work on an event failed: {}", number, error.what()));
+            failed(error.what());
+        } catch (...) {
+            failed("an exception of no known type");
         }
     }
 }
