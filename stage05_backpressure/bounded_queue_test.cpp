@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,7 +71,8 @@ TEST_CASE("The order holds wherever in the ring the queue begins") {
     int popped = 0;
     for (int round = 0; round < 10; ++round) {
         while (queue.size() < 3) {
-            REQUIRE(queue.try_push(++pushed) == PushStatus::success);
+            ++pushed;
+            REQUIRE(queue.try_push(int{pushed}) == PushStatus::success);
         }
         REQUIRE(queue.pop() == ++popped);
         REQUIRE(queue.pop() == ++popped);

@@ -5,13 +5,11 @@
 
 #include <algorithm>
 #include <cassert>
-#include <condition_variable>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <semaphore>
 #include <string>
 #include <thread>
@@ -216,10 +214,12 @@ inline void Explorer::run(const Program& program) {
     over_ = known_ = false;
     sleeping_.clear();
     found_.steps.clear();
+    assert(!program.threads.empty());
     for (std::size_t i = 0; i < program.threads.size(); ++i) {
         if (i == threads_.size()) {
             threads_.push_back(std::make_unique<Thread>(this));
-            threads_[i]->thread = std::thread{[this, i] { work(*threads_[i]); }};
+            Thread& added = *threads_[i];
+            added.thread = std::thread{[this, &added] { work(added); }};
         }
         threads_[i]->name = program.threads[i].name;
         threads_[i]->body = program.threads[i].body;
