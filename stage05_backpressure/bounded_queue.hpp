@@ -13,7 +13,7 @@ namespace unfreeze {
 enum class PushStatus { success, full, closed };
 
 /// A queue between threads, any number on either side, that holds so many items and no more. The
-/// names are those of the C++ proposal P0260. Mutex and Condition are parameters so that a test can
+/// names are those of the C++ proposal P0260. T can be made from nothing and be moved. Mutex and Condition are parameters so that a test can
 /// put this very code through every order in which its threads may run.
 template <typename T, typename Mutex = std::mutex, typename Condition = std::condition_variable>
 class BoundedQueue {
