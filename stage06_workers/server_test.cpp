@@ -109,11 +109,11 @@ TEST_CASE("With many threads for connections, each of them serves its share") {
         CHECK(connection.receive());
     }
     const LoadReport load =
-        run_load(server.target(), {.requests = 3'000, .concurrency = 60, .keep_alive = true});
+        run_load(server.target(), {.requests = 30'000, .concurrency = 60, .keep_alive = true});
     CHECK(load.errors_in_all() == 0);
     const auto threads = threads_of(server.process().pid());
     for (const char* const name : {"stage06_workers", "io 2", "io 3"}) {
         CAPTURE(name);
-        CHECK(status_number(threads.at(name), "voluntary_ctxt_switches") > 20);  // had work to do
+        CHECK(processor_time(threads.at(name)) >= 10ms);  // a tick: it has had work to do
     }
 }
