@@ -39,7 +39,7 @@ refused "lab: expected a stage's number, got '' *" diff
 refused "lab: test takes nothing, *" test --sanitize memory
 refused "lab: build takes no argument, got 'all'" build all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
-refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock" run 4 --variant sleep
+refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: " stress 3 --variant
 refused "lab: there is a bench for stage 2 *" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus

@@ -20,6 +20,12 @@
 // For tests that treat a program as its users do: from outside.
 namespace unfreeze {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;  // and so memory is not what it would be
+#else
+constexpr bool sanitized = false;
+#endif
+
 /// The path of a program of ours: it lies beside the test that runs.
 inline std::string program(std::string_view name) {
     return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();

@@ -22,8 +22,8 @@ struct StageClient {
 /// The main() of a stage's client. Flags change the load and name the server: one that runs
 /// (--server) or one to run (--spawn). From stage 4 on the load's events are for one user, whose
 /// balance tells how much has been worked on. Prints what was measured and a verdict. Exit status:
-/// 0 where every claim came out as taught and no request failed, 1 where not, 2 where there is no
-/// server.
+/// 0 where every claim came out as taught and no request of a load failed, 1 where not, 2 where
+/// there is no server.
 int run_stage_client(int argc, char** argv, StageClient client);
 
 }  // namespace unfreeze

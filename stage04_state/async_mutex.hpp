@@ -11,7 +11,7 @@ namespace unfreeze {
 /// that waits for one runs no other coroutine, among them the one that would unlock it.
 class AsyncMutex {
 public:
-    /// The mutex outlives everybody who waits for it or holds it, and `io` outlives the mutex.
+    /// As with std::mutex, nobody holds it any more when it goes; `io` outlives it.
     explicit AsyncMutex(asio::io_context& io) : holder_{io, 1} {}
 
     /// The lock, once it is ours, until the guard goes:

@@ -35,4 +35,9 @@ TEST_CASE("A user never heard of has nothing, and is not remembered for being as
     CHECK(balance_of(balances, "alice") == 70);
     CHECK(balance_of(balances, "bob") == 1);
     CHECK(balances.size() == 2);
+    add_to_balance(balances, "bob", std::numeric_limits<std::int64_t>::max());
+    CHECK(balance_of(balances, "bob") == std::numeric_limits<std::int64_t>::max());
+    add_to_balance(balances, "carol", std::numeric_limits<std::int64_t>::min());
+    add_to_balance(balances, "carol", -1);
+    CHECK(balance_of(balances, "carol") == std::numeric_limits<std::int64_t>::min());
 }

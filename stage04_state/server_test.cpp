@@ -1,3 +1,5 @@
+#include <list>
+
 #include "clients/account.hpp"
 #include "clients/black_box.hpp"
 #include "clients/connection.hpp"
@@ -83,14 +85,26 @@ TEST_CASE("An answer does not wait for the work on the next request of its conne
     CHECK(std::chrono::steady_clock::now() - first > 150ms);
 }
 
+TEST_CASE("The fourth in line waits four times as long as the first") {
+    ServerProcess server{server_command("stage04_state", "--work-ms 100")};
+    const LoadReport load = run_load(server.target(), {.requests = 4, .concurrency = 4});
+    CHECK(load.accepted == 4);
+    CHECK(load.latency.max() > 3 * load.latency.quantile(0.25));
+    CHECK(load.latency.max() < 5 * load.latency.quantile(0.25));
+}
+
 TEST_CASE("Work goes on for a client that has left, and the next one is served") {
-    ServerProcess server{server_command("stage04_state", "--work-ms 50")};
-    const Account account{server.target()};
-    for (int i = 0; i < 3; ++i) {
-        Connection connection{server.target()};
-        REQUIRE(connection.send(post(account.event(1))));
-        connection.reset();
+    ServerProcess server{server_command("stage04_state", "--work-ms 300")};
+    Account account{server.target()};
+    std::list<Connection> clients;
+    while (clients.size() < 3) {
+        REQUIRE(clients.emplace_back(server.target()).send(post(account.event(1))));
     }
-    CHECK(wait_until_idle(server.target(), 5s));
-    CHECK(!server.process().ended());
+    REQUIRE(clients.front().receive());  // so all have been read, and two wait or are worked on
+    CHECK(account.balance() == 1);
+    for (Connection& client : clients) {
+        client.reset();
+    }
+    CHECK(account.wait_for(3) == 3);
+    CHECK(probe(server.target(), 1s));
 }

@@ -13,12 +13,14 @@ namespace unfreeze {
 enum class PushStatus { success, full, closed };
 
 /// A queue between threads, any number on either side, that holds so many items and no more. The
-/// names are those of the C++ proposal P0260. T can be made from nothing and be moved. Mutex and Condition are parameters so that a test can
-/// put this very code through every order in which its threads may run.
+/// names are those of the C++ proposal P0260. T can be made from nothing and be moved. Mutex and
+/// Condition are parameters so that a test can put this very code through every order in which its
+/// threads may run.
 template <typename T, typename Mutex = std::mutex, typename Condition = std::condition_variable>
 class BoundedQueue {
 public:
-    /// All the memory that it will ever use, for `capacity` items (at least one), is taken here.
+    /// Takes all the memory that it will ever need for `capacity` items (at least one); what an
+    /// item owns, such as a long string, comes on top.
     explicit BoundedQueue(std::size_t capacity) : ring_(capacity) { assert(capacity > 0); }
 
     /// Never waits. Where it does not succeed, the item stays the caller's.

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "stage06_workers/thread_name.hpp"
+#include "stage06_workers/named_thread.hpp"
 
 namespace unfreeze {
 
@@ -22,10 +22,8 @@ void IoThreads::run() {
     };
     std::vector<std::jthread> others;
     for (std::size_t i = 1; i < contexts_.size(); ++i) {
-        others.emplace_back([&serve, &io = contexts_[i], i] {
-            name_this_thread(fmt::format("io {}", i + 1));
-            serve(io);
-        });
+        others.push_back(
+            start_thread(fmt::format("io {}", i + 1), [&serve, &io = contexts_[i]] { serve(io); }));
     }
     serve(contexts_.front());
 }

@@ -59,6 +59,17 @@ TEST_CASE("A wrong start of stage 6 ends in one sentence") {
     CHECK(output_of(program("stage06_workers") + " --io-threads many").ends_with("\nexit 2\n"));
 }
 
+TEST_CASE("A machine with no room for another thread is told of in one sentence") {
+    if (sanitized) {
+        return;
+    }
+    const std::string command = "ulimit -v 400000; exec " + program("stage06_workers");
+    CHECK(output_of(command + " --port 0 --workers 1000")
+              .ends_with("': Resource temporarily unavailable\nexit 2\n"));
+    CHECK(output_of(command + " --port 0 --workers 1 --io-threads 64")
+              .ends_with("': Resource temporarily unavailable\nexit 2\n"));
+}
+
 TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant") {
     const char* const flags = "--requests 200 --rate 1000";
     CHECK(verdict("stage06_client", "stage06_workers --work-ms 50", flags)

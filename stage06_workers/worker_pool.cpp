@@ -7,14 +7,15 @@
 #include <utility>
 
 #include "common/log.hpp"
-#include "stage06_workers/thread_name.hpp"
+#include "stage06_workers/named_thread.hpp"
 
 namespace unfreeze {
 
 WorkerPool::WorkerPool(std::size_t workers, BoundedQueue<Event>& queue, Work work)
     : queue_{queue}, work_{std::move(work)} {
     for (std::size_t number = 1; number <= workers; ++number) {
-        threads_.emplace_back([this, number] { run(number); });
+        threads_.push_back(
+            start_thread(fmt::format("worker {}", number), [this, number] { run(number); }));
     }
 }
 
@@ -25,7 +26,6 @@ WorkerPool::~WorkerPool() {
 /// A worker's life. What one event's work throws is that event's misfortune and nobody else's: a
 /// thread that let it out would end the program, and all that waits in the queue with it.
 void WorkerPool::run(std::size_t number) {
-    name_this_thread(fmt::format("worker {}", number));
     const auto failed = [&](std::string_view why) {
         failed_.fetch_add(1, std::memory_order_relaxed);
         notice(fmt::format("worker {}: the work on an event failed: {}", number, why));

@@ -19,7 +19,7 @@ public:
     using Work = std::function<void(const Event&)>;
 
     /// Starts `workers` threads that call `work`, several of them at the same time. The queue
-    /// outlives the pool.
+    /// outlives the pool. Exits with 2 and a sentence where the machine has too few threads left.
     WorkerPool(std::size_t workers, BoundedQueue<Event>& queue, Work work);
 
     /// Closes the queue, has what is in it worked off, and waits for that.
