@@ -78,3 +78,41 @@ for stage in 1 2; do
     server= netcat=
     echo "ok: the recipe of stage $stage"
 done
+
+# Those of the next ones. recipe FLAGS…: runs a server; sets $url.
+recipe() {
+    exec {announcement}< <(exec ./lab run "$@" --port 0 2>/dev/null)
+    server=$!
+    read -rt 30 -u "$announcement" line
+    url=http://127.0.0.1:${line##*:}/
+}
+
+# answers PATTERN CURL_ARGUMENTS…
+answers() {
+    local said
+    said=$(curl -sS -m 5 "${@:2}" "$url")
+    [[ $said == $1 ]] || failed "curl ${*:2}: $said"
+    echo "ok: $said"
+}
+
+event='{"user":"alice","action":"buy","amount":100}'
+query='{"type":"balance","user":"alice"}'
+
+recipe 4
+answers '{"status":"accepted","balance":100} after 0.[5-9]*' -d "$event" -w ' after %{time_total}'
+answers '{"user":"alice","balance":100}' -d "$query"
+kill $server
+
+recipe 5 --queue-capacity 3
+statuses=$(for ((i = 0; i < 6; ++i)); do
+    curl -sS -m 5 -o /dev/null -w '%{http_code} ' -d "$event" "$url"
+done)
+[[ $statuses == '202 '*'503 ' ]] || failed "six events, room for three: $statuses"
+echo "ok: $statuses"
+kill $server
+
+recipe 6 --variant case-sensitive-headers
+answers '{"status":"accepted"}' -d "$event"
+answers '*"reason":"invalid_json"*byte 0*' --http1.1 -H 'Content-Length:' -H 'content-length: 44' -d "$event"
+kill $server
+server=

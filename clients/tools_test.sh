@@ -12,9 +12,9 @@ work=$(mktemp -d)
 server=
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 
-# Starts a server on a free port; sets $url, $port and $server.
+# start PROGRAM [flags]: on a free port; sets $url, $port and $server.
 start() {
-    exec {announcement}< <(exec "$bin/$1" --port 0)
+    exec {announcement}< <(exec "$bin/$1" --port 0 "${@:2}")
     server=$!
     read -rt 10 -u "$announcement" line
     port=${line##*:}
@@ -42,16 +42,21 @@ failed_and_refused() {
 event='{"user":"alice","action":"buy","amount":100}'
 echo "$event" >"$work/event.json"
 
-for stage in stage02_async stage03_validation; do
-    start $stage
-    expect "$stage, curl" "$(curl -sS -m 10 -w ' %{http_code}' -d "$event" "$url")" '*{*} 200'
-    expect "$stage, curl by HTTP/1.0" "$(curl -sS -m 10 -0 -w ' %{http_code}' -d "$event" "$url")" '* 200'
+declare -A flags=(
+    [stage02_async]='' [stage03_validation]='' [stage04_state]='--work-ms 0'
+    [stage05_backpressure]='--work-ms 0 --queue-capacity 1000000'
+    [stage06_workers]='--work-ms 0 --queue-capacity 1000000'
+)
+for stage in "${!flags[@]}"; do
+    start "$stage" ${flags[$stage]} # unquoted: some flags, or none
+    expect "$stage, curl" "$(curl -sS -m 10 -w ' %{http_code}' -d "$event" "$url")" '*{*} 20[02]'
+    expect "$stage, curl by HTTP/1.0" "$(curl -sS -m 10 -0 -w ' %{http_code}' -d "$event" "$url")" '* 20[02]'
     expect "$stage, wget" "$(wget -q -T 10 -t 1 -O - --post-data "$event" "$url")" '{*}'
     request=$(printf 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s' ${#event} "$event")
-    expect "$stage, netcat" "$(nc -N -w 10 127.0.0.1 "$port" <<<"$request" | head -1)" 'HTTP/1.1 200 OK?'
-    ab -q -s 10 -n 2000 -c 20 -p "$work/event.json" "$url" >"$work/ab"
+    expect "$stage, netcat" "$(nc -N -w 10 127.0.0.1 "$port" <<<"$request" | head -1)" 'HTTP/1.1 20[02] *'
+    ab -q -l -s 10 -n 2000 -c 20 -p "$work/event.json" "$url" >"$work/ab"
     expect "$stage, ab" "$(failed_and_refused)" 0,0
-    ab -q -s 10 -k -n 2000 -c 20 -p "$work/event.json" "$url" >"$work/ab"
+    ab -q -l -s 10 -k -n 2000 -c 20 -p "$work/event.json" "$url" >"$work/ab"
     expect "$stage, ab -k" "$(failed_and_refused)" 0,0
     printf 'wrk.method = "POST"\nwrk.body = [[%s]]\n' "$event" >"$work/post.lua"
     wrk -t 1 -c 50 -d 1 -s "$work/post.lua" "$url" >"$work/wrk"

@@ -55,6 +55,7 @@ TEST_CASE("Every file and page that a note links to exists") {
     const std::regex link{"\\]\\(([^)#:]+)(#[^)]*)?\\)"};
     std::size_t links = 0;
     for (const path& page : pages()) {
+        CHECK(!std::regex_search(text_of(page), std::regex{"@[A-Z]+@"}));  // left to be filled in
         const std::string text =
             std::regex_replace(text_of(page), std::regex{"```[^`]*```"}, "");  // but code
         for (std::sregex_iterator match{text.begin(), text.end(), link}, end; match != end;
