@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "clients/histogram.hpp"
 #include "clients/target.hpp"
+#include "common/histogram.hpp"
 
 namespace unfreeze {
 

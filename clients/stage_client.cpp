@@ -161,6 +161,9 @@ private:
             }
         }
         say(to_text(outcome));
+        if (!client_.beside.empty()) {
+            say(fmt::format("  {}\n", client_.beside));
+        }
         return outcome.load;
     }
 

@@ -15,8 +15,9 @@ struct StageClient {
     std::vector<std::string_view> claims;
     std::size_t silent_clients = 0;  // connected all through the load, saying nothing
     std::size_t first_concurrency =
-        0;                   // the same load runs so many at a time before; 0: it doesn't
-    bool overloads = false;  // the load is more than the server can do: 503 is no failure
+        0;                         // the same load runs so many at a time before; 0: it doesn't
+    std::string_view beside = {};  // said behind the load, to compare its figures with
+    bool overloads = false;        // the load is more than the server can do: 503 is no failure
 };
 
 /// The main() of a stage's client. Flags change the load and name the server: one that runs

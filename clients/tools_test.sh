@@ -19,6 +19,7 @@ start() {
     read -rt 10 -u "$announcement" line
     port=${line##*:}
     url=http://127.0.0.1:$port/
+    cat <&"$announcement" >/dev/null & # a server must not wait for a reader of what it prints
 }
 
 stop() {
@@ -46,6 +47,7 @@ declare -A flags=(
     [stage02_async]='' [stage03_validation]='' [stage04_state]='--work-ms 0'
     [stage05_backpressure]='--work-ms 0 --queue-capacity 1000000'
     [stage06_workers]='--work-ms 0 --queue-capacity 1000000'
+    [stage07_contention]='--work-ms 0 --hold-ms 0 --queue-capacity 1000000'
 )
 for stage in "${!flags[@]}"; do
     start "$stage" ${flags[$stage]} # unquoted: some flags, or none

@@ -150,4 +150,36 @@ Finding parallel_jobs(const Target& target) {
             done ? fmt::format("{:.1f} jobs at a time", at_a_time) : "not all jobs were done"};
 }
 
+/// Four jobs for four users, and how much longer they take than one alone: no longer, where nothing
+/// is shared; four times as long, where all is; and somewhat longer, where they meet at a lock. The
+/// shortest of a few tries, as noise makes none shorter.
+Finding meeting_at_a_lock(const Target& target) {
+    constexpr int tries = 3;
+    microseconds one = 1h;
+    microseconds four = 1h;
+    for (int i = 0; i < tries; ++i) {
+        const auto alone = time_one_event(target);
+        if (!alone) {
+            return no_balance;
+        }
+        one = std::min(one, *alone);
+        const auto start = steady_clock::now();
+        std::list<Account> accounts;
+        std::list<Connection> connections;
+        while (accounts.size() < 4) {
+            const Account& account = accounts.emplace_back(target);
+            connections.emplace_back(target).send(post(account.event(1)));
+        }
+        for (Account& account : accounts) {
+            if (account.wait_for(1, patience) != 1) {
+                return {false, "not all jobs were done"};
+            }
+        }
+        four =
+            std::min(four, std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
+    }
+    const double ratio = static_cast<double>(four.count()) / static_cast<double>(one.count());
+    return {ratio > 1.15 && ratio < 3, fmt::format("four take {:.2f} times as long as one", ratio)};
+}
+
 }  // namespace unfreeze

@@ -28,10 +28,12 @@ constexpr std::int64_t saturating_add(std::int64_t balance, std::int64_t amount)
     return balance + amount;
 }
 
-/// Adds to a user's balance, who starts with 0.
-inline void add_to_balance(Balances& balances, const std::string& user, std::int64_t amount) {
+/// Adds to a user's balance, who starts with 0, and gives the sum.
+inline std::int64_t add_to_balance(Balances& balances, const std::string& user,
+                                   std::int64_t amount) {
     std::int64_t& balance = balances[user];
     balance = saturating_add(balance, amount);
+    return balance;
 }
 
 }  // namespace unfreeze

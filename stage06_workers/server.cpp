@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
     IoThreads io{options.io_threads};
     Server server{options, io};
     const WorkerPool workers{options.workers, server.queue,
-                             [&](const Event& e) { work(e, server); }};
+                             [&](const Event& e, std::size_t) { work(e, server); }};
     Listener listener{io.first(), options.listen};
     asio::co_spawn(io.first(), accept_all(listener, server), stop_on_exception);
     io.run();

@@ -32,7 +32,7 @@ void WorkerPool::run(std::size_t number) {
     };
     while (const auto event = queue_.pop()) {
         try {
-            work_(*event);
+            work_(*event, number);
         } catch (const std::exception& error) {
             failed(error.what());
         } catch (...) {

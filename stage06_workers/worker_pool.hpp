@@ -16,10 +16,11 @@ namespace unfreeze {
 /// nothing but the queue, which hands each event to one of them.
 class WorkerPool {
 public:
-    using Work = std::function<void(const Event&)>;
+    using Work = std::function<void(const Event& event, std::size_t worker)>;
 
-    /// Starts `workers` threads that call `work`, several of them at the same time. The queue
-    /// outlives the pool. Exits with 2 and a sentence where the machine has too few threads left.
+    /// Starts `workers` threads, numbered from 1, that call `work`, several at the same time. The
+    /// queue outlives the pool. Exits with 2 and a sentence where the machine has too few threads
+    /// left.
     WorkerPool(std::size_t workers, BoundedQueue<Event>& queue, Work work);
 
     /// Closes the queue, has what is in it worked off, and waits for that.

@@ -31,7 +31,7 @@ TEST_CASE("As many jobs are in work at a time as there are workers, on threads w
     std::condition_variable came;
     std::set<std::string> inside;
     bool all_met = true;
-    const auto meet = [&](const Event&) {
+    const auto meet = [&](const Event&, std::size_t) {
         std::unique_lock lock{mutex};
         inside.insert(name_of_this_thread());
         came.notify_all();
@@ -54,7 +54,8 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
     }
     std::atomic<std::int64_t> sum = 0;
     {
-        const WorkerPool pool{3, queue, [&](const Event& event) { sum += event.amount; }};
+        const WorkerPool pool{3, queue,
+                              [&](const Event& event, std::size_t) { sum += event.amount; }};
     }
     CHECK(sum == 999 * 1'000 / 2);
     CHECK(queue.try_push({}) == PushStatus::closed);
@@ -63,7 +64,7 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
 TEST_CASE("What one job throws is counted, and the others are done") {
     BoundedQueue<Event> queue{100};
     std::atomic<int> done = 0;
-    const WorkerPool pool{2, queue, [&](const Event& event) {
+    const WorkerPool pool{2, queue, [&](const Event& event, std::size_t) {
                               if (event.amount == 7) {
                                   throw 7;
                               }

@@ -1,4 +1,4 @@
-#include "clients/histogram.hpp"
+#include "common/histogram.hpp"
 
 #include <algorithm>
 #include <vector>

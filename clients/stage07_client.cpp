@@ -1,0 +1,13 @@
+// Stage 7 is offered what the first version of this course offered it: 5,000 requests, 200 at a
+// time.
+#include "clients/stage_client.hpp"
+
+int main(int argc, char** argv) {
+    return unfreeze::run_stage_client(
+        argc, argv,
+        {.stage = 7,
+         .load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
+         .claims = {"meeting", "parallel-jobs", "lost-update", "overload"},
+         .beside = "the original: accepted 138 of 5000, offered at 12937 a second",
+         .overloads = true});
+}

@@ -1,0 +1,31 @@
+#include "stage07_contention/lock_report.hpp"
+
+#include "common/catch.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+TEST_CASE("A job's line tells worker, user, balance, wait and hold") {
+    CHECK(to_line(5, "user3", 30, 45'230us, 10'120us) ==
+          "[worker  5] user=user3 balance=30 wait=45.23ms hold=10.12ms");
+    CHECK(to_line(12, "", -1, 0us, 4us) == "[worker 12] user= balance=-1 wait=0.00ms hold=0.00ms");
+}
+
+TEST_CASE("No user's name gives orders to the terminal, or fills it") {
+    CHECK(to_line(1, "a\x1b[2J\nb\x7f\xc3\xa9", 0, 0us, 0us)
+              .starts_with("[worker  1] user=a?[2J?b??? "));
+    CHECK(to_line(1, std::string(1'000, 'x'), 0, 0us, 0us).size() < 100);
+}
+
+TEST_CASE("The figures of a span are its rate, its waits and its holds") {
+    LockFigures figures;
+    for (int i = 1; i <= 100; ++i) {  // the histogram knows p99 to 1.6 %
+        figures.add(i * 1ms, 10ms);
+    }
+    CHECK(figures.jobs() == 100);
+    CHECK(to_text(figures, 2s) ==
+          "50.0 jobs a second   wait mean 50.50 ms, p99 99.33 ms, max 100.00 ms   hold mean 10.00 "
+          "ms");
+    CHECK(to_text({}, 1s) ==
+          "0.0 jobs a second   wait mean 0.00 ms, p99 0.00 ms, max 0.00 ms   hold mean 0.00 ms");
+}

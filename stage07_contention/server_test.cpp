@@ -1,0 +1,71 @@
+#include <sys/wait.h>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Jobs a second, of 60 that are offered at once.
+double rate(std::string_view flags) {
+    ServerProcess server{server_command("stage07_contention", flags)};
+    Account account{server.target()};
+    const auto start = std::chrono::steady_clock::now();
+    const LoadReport load = run_load(
+        server.target(),
+        {.requests = 60, .concurrency = 60, .body = [&](std::size_t) { return account.event(1); }});
+    CHECK(load.accepted == 60);
+    CHECK(account.wait_for(60) == 60);
+    return 60 / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 7 as taught") {
+    check_all_claims("stage07_contention", 7, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("Each variant of stage 7 turns the claim that it names") {
+    check_variants(source_tree / "stage07_contention", 7, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("A wrong start of stage 7 ends in one sentence") {
+    check_start_errors("stage07_contention");
+}
+
+TEST_CASE("The client of stage 7 tells stage 7 from stage 6 and from its cure") {
+    const char* const flags = "--requests 500";
+    CHECK(verdict("stage07_client", "stage07_contention --work-ms 60 --hold-ms 15", flags)
+              .ends_with("verdict: as taught for stage 7\nexit 0\n"));
+    CHECK(verdict("stage07_client", "stage06_workers --work-ms 50", flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 7\nexit 1\n"));
+    CHECK(verdict("stage07_client", "stage07_variant_hold_outside_lock --work-ms 60 --hold-ms 15",
+                  flags)
+              .ends_with("verdict: NOT AS TAUGHT for stage 7\nexit 1\n"));
+}
+
+TEST_CASE("One lock caps the rate at 1 / hold, whatever the workers") {
+    const double four = rate("--work-ms 20 --hold-ms 20 --workers 4");
+    const double sixteen = rate("--work-ms 20 --hold-ms 20 --workers 16");
+    CAPTURE(four, sixteen);
+    CHECK(four < 52);  // 50, but for the last digits
+    CHECK(sixteen < 52);
+    CHECK(sixteen < 1.3 * four);
+    CHECK(four < 1.3 * sixteen);
+}
+
+TEST_CASE("Each job, each second and the end have their line") {
+    ServerProcess server{server_command("stage07_contention", "--work-ms 1 --hold-ms 1")};
+    Connection connection{server.target()};
+    REQUIRE(connection.send(post(R"({"user":"alice","action":"buy","amount":30})")));
+    REQUIRE(connection.receive());
+    REQUIRE(server.process().wait_for_output("[second] "));
+    CHECK(server.process().output().find("] user=alice balance=30 wait=0.") != std::string::npos);
+    kill(server.process().pid(), SIGTERM);
+    REQUIRE(server.process().wait_for_end(5s));
+    CHECK(server.process().output().find("[total] 1 jobs, ") != std::string::npos);
+}

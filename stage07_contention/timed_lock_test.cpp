@@ -1,0 +1,49 @@
+#include "stage07_contention/timed_lock.hpp"
+
+#include "common/catch.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A clock that stands still unless it is moved.
+struct HandClock {
+    using duration = std::chrono::milliseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<HandClock>;
+    static constexpr bool is_steady = true;
+    static time_point now() { return time_point{moved}; }
+    static inline duration moved{0};
+};
+
+/// A mutex that takes 30 ms to be locked.
+struct SlowMutex {
+    void lock() {
+        HandClock::moved += 30ms;
+        locked = true;
+    }
+    void unlock() { locked = false; }
+    bool locked = false;
+};
+
+}  // namespace
+
+TEST_CASE("A timed lock tells the wait before it and the hold behind it") {
+    SlowMutex mutex;
+    TimedLock<SlowMutex, HandClock> lock{mutex};
+    CHECK(mutex.locked);
+    HandClock::moved += 7ms;
+    lock.unlock();
+    CHECK(!mutex.locked);
+    HandClock::moved += 100ms;
+    CHECK(lock.wait() == 30ms);
+    CHECK(lock.hold() == 7ms);
+}
+
+TEST_CASE("A timed lock that goes is unlocked") {
+    SlowMutex mutex;
+    { const TimedLock<SlowMutex, HandClock> lock{mutex}; }
+    CHECK(!mutex.locked);
+}
