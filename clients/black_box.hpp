@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "clients/claims.hpp"
 #include "clients/process.hpp"
@@ -43,31 +45,59 @@ inline std::string output_of(const std::string& command) {
     return process.output();
 }
 
-/// Puts a server to every claim of the course, each time a fresh one: what is true of the stage
-/// must hold, and what is not must fail; but for the claims in `turned`, which come out the other
-/// way.
-inline void check_all_claims(std::string_view name, std::size_t stage, std::string_view flags = "",
-                             const std::set<std::string_view>& turned = {}) {
+/// What came out of a claim for a server that was started for it alone.
+struct Trial {
+    const Claim* claim;
+    Finding finding;
+    bool ended = false;  // the server has, by itself
+};
+
+/// Puts a server to every claim of the course.
+inline std::vector<Trial> try_all_claims(const std::string& command) {
+    std::vector<Trial> trials;
     for (const Claim& claim : all_claims()) {
-        ServerProcess server{server_command(name, flags)};
+        ServerProcess server{command};
         const Finding finding = claim.experiment(server.target());
-        INFO(name << ": " << claim.sentence << ": " << finding.figure << "; it is to be true "
-                  << claim.range());
-        CHECK((finding.holds == claim.holds_in(stage)) == !turned.contains(claim.name));
-        CHECK(!server.process().ended());
+        trials.push_back({&claim, finding, server.process().ended()});
+    }
+    return trials;
+}
+
+/// What is true of the stage must hold, and what is not must fail; but for the claims in `turned`,
+/// which come out the other way.
+inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
+                         const std::set<std::string_view>& turned = {}) {
+    for (const auto& [claim, finding, ended] : trials) {
+        INFO(claim->sentence << ": " << finding.figure << "; it is to be true " << claim->range());
+        CHECK((finding.holds == claim->holds_in(stage)) == !turned.contains(claim->name));
+        CHECK(!ended);
     }
 }
 
-/// Builds of a stage with its variants: each turns the claims that the first line of its patch
-/// names in backticks, and no other.
+inline void check_all_claims(std::string_view name, std::size_t stage,
+                             std::string_view flags = "") {
+    check_trials(try_all_claims(server_command(name, flags)), stage);
+}
+
+/// Each variant of a stage turns the claims that the first line of its patch names in backticks,
+/// and no other. The variants are tried side by side: most of the time they, or their clients,
+/// wait.
 inline void check_variants(const std::filesystem::path& stage_directory, std::size_t stage,
                            std::string_view flags) {
     const auto patches = entries_of(stage_directory / "variants", [](const auto& entry) {
         return entry.extension() == ".patch";
     });
     CHECK(!patches.empty());
+    std::vector<std::future<std::vector<Trial>>> trials;
     for (const std::filesystem::path& patch : patches) {
-        const std::string heading = lines_of(patch).front();
+        std::string variant = patch.stem().string();
+        std::replace(variant.begin(), variant.end(), '-', '_');
+        trials.push_back(std::async(
+            std::launch::async, try_all_claims,
+            server_command(fmt::format("stage{:02}_variant_{}", stage, variant), flags)));
+    }
+    for (std::size_t i = 0; i < patches.size(); ++i) {
+        const std::string heading = lines_of(patches[i]).front();
         std::set<std::string_view> turned;
         for (const Claim& claim : all_claims()) {
             if (heading.find(fmt::format("`{}`", claim.name)) != std::string::npos) {
@@ -76,10 +106,7 @@ inline void check_variants(const std::filesystem::path& stage_directory, std::si
         }
         INFO(heading);
         CHECK(!turned.empty());
-        std::string variant = patch.stem().string();
-        std::replace(variant.begin(), variant.end(), '-', '_');
-        check_all_claims(fmt::format("stage{:02}_variant_{}", stage, variant), stage, flags,
-                         turned);
+        check_trials(trials[i].get(), stage, turned);
     }
 }
 

@@ -49,8 +49,9 @@ Sample overload(const std::string& command, std::size_t rate, std::size_t span) 
                            .body = [&](std::size_t) { return account.event(1); }};
     const auto running = std::async(std::launch::async, [&] { run_load(server.target(), load); });
     std::this_thread::sleep_for(1s);
-    const auto start = std::chrono::steady_clock::now();
     const std::int64_t before = account.balance().value_or(0);
+    const auto start =
+        std::chrono::steady_clock::now();  // behind the query, which waits for the lock
     std::this_thread::sleep_until(start + std::chrono::seconds{span});
     const std::int64_t after = account.balance().value_or(0);
     const seconds took = std::chrono::steady_clock::now() - start;
