@@ -27,7 +27,7 @@ const Claim claims[] = {
     {"query-beside-work", "a balance is told at once beside slow work", 4, last, query_beside_work},
     {"slow-work", "slow work delays the answer", 4, 4, slow_work},
     {"overload", "overload is refused at once", 5, last, overload},
-    {"parallel-jobs", "N workers give near N times the jobs", 6, last, parallel_jobs},
+    {"parallel-jobs", "several jobs are worked on at a time", 6, last, parallel_jobs},
     {"meeting", "jobs run side by side and meet at one lock", 7, 7, meeting_at_a_lock},
 };
 

@@ -63,8 +63,7 @@ Sample overload(const std::string& command, std::size_t rate, std::size_t span) 
     const std::string output = server.process().output();
     const std::size_t total = output.rfind("[total] ");
     if (total == std::string::npos ||
-        std::sscanf(output.c_str() + total,
-                    "[total] %*d jobs, %*f jobs a second wait mean %lf ms, p99 %lf ms",
+        std::sscanf(output.c_str() + total, "[total] %*d jobs wait mean %lf ms, p99 %lf ms",
                     &sample.wait_mean_ms, &sample.wait_p99_ms) != 2) {
         fail(fmt::format("'{}' has told no figures at its end", command));
     }

@@ -45,7 +45,7 @@ struct Server {
     asio::io_context& io;
     ConnectionLimit connections{io, options.connections_max};
     BoundedQueue<Event> queue{options.queue_capacity};
-    std::mutex mutex = {};  // guards the balances, for as long as one look or one sum takes
+    std::mutex mutex = {};  // guards the balances
     Balances balances = {};
 };
 

@@ -51,7 +51,7 @@ struct Server {
     IoThreads& io;
     ConnectionLimit connections{io.first(), options.connections_max};
     BoundedQueue<Event> queue{options.queue_capacity};
-    std::mutex mutex = {};  // guards the balances, for as long as one look or one sum takes
+    std::mutex mutex = {};  // guards the balances
     Balances balances = {};
 };
 

@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <utility>
 
-#include "common/spawn.hpp"
-
 namespace unfreeze {
 
 using milliseconds = std::chrono::duration<double, std::milli>;
@@ -19,15 +17,12 @@ void LockFigures::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds 
     hold_sum += held;
 }
 
-std::string to_text(const LockFigures& figures, std::chrono::duration<double> span) {
-    const auto jobs = static_cast<double>(figures.jobs());
-    const double divisor = std::max(jobs, 1.0);
-    return fmt::format(
-        "{:.1f} jobs a second   wait mean {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms   hold mean "
-        "{:.2f} ms",
-        jobs / span.count(), figures.wait_sum.count() / divisor,
-        milliseconds{figures.wait.quantile(0.99)}.count(), milliseconds{figures.wait.max()}.count(),
-        figures.hold_sum.count() / divisor);
+std::string to_text(const LockFigures& figures) {
+    const double jobs = std::max(static_cast<double>(figures.jobs()), 1.0);
+    return fmt::format("wait mean {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms   hold mean {:.2f} ms",
+                       figures.wait_sum.count() / jobs,
+                       milliseconds{figures.wait.quantile(0.99)}.count(),
+                       milliseconds{figures.wait.max()}.count(), figures.hold_sum.count() / jobs);
 }
 
 std::string to_line(std::size_t worker, std::string_view user, std::int64_t balance,
@@ -39,9 +34,13 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                        name, balance, milliseconds{waited}.count(), milliseconds{held}.count());
 }
 
-LockReport::LockReport(asio::io_context& io) : timer_{io}, signals_{io, SIGINT, SIGTERM} {
-    asio::co_spawn(io, print_each_second(), stop_on_exception);
-    asio::co_spawn(io, print_at_the_end(), stop_on_exception);
+LockReport::LockReport(asio::io_context& io) : signals_{io, SIGINT, SIGTERM} {
+    signals_.async_wait([this](const asio::error_code& error, int signal) {
+        if (!error) {
+            print_at_the_end(signal);
+        }
+    });
+    printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};
 }
 
 void LockReport::add(std::size_t worker, std::string_view user, std::int64_t balance,
@@ -53,26 +52,29 @@ void LockReport::add(std::size_t worker, std::string_view user, std::int64_t bal
     fmt::print("{}\n", line);
 }
 
-asio::awaitable<void> LockReport::print_each_second() {
-    for (auto last = clock::now();;) {
-        timer_.expires_after(std::chrono::seconds{1});
-        co_await timer_.async_wait(asio::use_awaitable);
-        const auto now = clock::now();
-        const std::lock_guard lock{mutex_};  // nothing is awaited until it goes
-        if (second_.jobs() > 0) {
-            fmt::print("[second] {}\n", to_text(std::exchange(second_, {}), now - last));
+void LockReport::print_each_second(const std::stop_token& stop) {
+    using clock = std::chrono::steady_clock;
+    std::unique_lock lock{mutex_};
+    auto last = clock::now();
+    while (!stopped_.wait_until(lock, stop, last + std::chrono::seconds{1},
+                                [&] { return stop.stop_requested(); })) {
+        const std::chrono::duration<double> span = clock::now() - last;
+        last = clock::now();
+        const LockFigures second = std::exchange(second_, {});
+        if (second.jobs() > 0) {
+            fmt::print("[second] {:.1f} jobs a second   {}\n",
+                       static_cast<double>(second.jobs()) / span.count(), to_text(second));
             std::fflush(stdout);  // for whoever reads at the other end of a pipe
         }
-        last = now;
     }
 }
 
-asio::awaitable<void> LockReport::print_at_the_end() {
-    const int signal = co_await signals_.async_wait(asio::use_awaitable);
-    const std::lock_guard lock{mutex_};
-    fmt::print("[total] {} jobs, {}\n", total_.jobs(), to_text(total_, clock::now() - start_));
-    std::fflush(stdout);
+void LockReport::print_at_the_end(int signal) {
     std::signal(signal, SIG_DFL);
+    if (const std::unique_lock lock{mutex_, std::chrono::seconds{1}}; lock.owns_lock()) {
+        fmt::print("[total] {} jobs   {}\n", total_.jobs(), to_text(total_));
+        std::fflush(stdout);
+    }
     std::raise(signal);
 }
 

@@ -2,11 +2,14 @@
 
 #include <asio.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/histogram.hpp"
 
@@ -22,8 +25,8 @@ struct LockFigures {
     void add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 };
 
-/// "94.0 jobs a second   wait mean 61.02 ms, p99 161.79 ms, max 170.92 ms   hold mean 10.09 ms".
-std::string to_text(const LockFigures& figures, std::chrono::duration<double> span);
+/// "wait mean 61.02 ms, p99 161.79 ms, max 170.92 ms   hold mean 10.09 ms".
+std::string to_text(const LockFigures& figures);
 
 /// One job's line: "[worker  5] user=user3 balance=30 wait=45.23ms hold=10.12ms". A name is cut at
 /// 32 bytes, and what is not printable ASCII in it becomes '?': a terminal obeys what it is shown.
@@ -31,11 +34,12 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
 /// Tells on standard output what the workers have to do with the lock: a line for each job, one for
-/// each second that had any, and one for all when a signal ends the server.
+/// each second that had any, and one for all when a signal ends the server. Where nobody reads the
+/// output, the workers wait, and nobody else: connections are served by other threads.
 class LockReport {
 public:
-    /// Starts to report. SIGINT and SIGTERM end the process as they always do, behind the last
-    /// line.
+    /// Starts to report. SIGINT and SIGTERM end the process as they always do, behind the last line
+    /// if there is room for it; a second one does so in any case.
     explicit LockReport(asio::io_context& io);
 
     /// After a job, from any thread, and not under the lock.
@@ -43,17 +47,15 @@ public:
              std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
 private:
-    using clock = std::chrono::steady_clock;
+    void print_each_second(const std::stop_token& stop);
+    void print_at_the_end(int signal);
 
-    asio::awaitable<void> print_each_second();
-    asio::awaitable<void> print_at_the_end();
-
-    asio::steady_timer timer_;
     asio::signal_set signals_;
-    const clock::time_point start_ = clock::now();
-    std::mutex mutex_;  // guards the two below
+    std::timed_mutex mutex_;  // guards the two below, and keeps lines apart
     LockFigures second_;
     LockFigures total_;
+    std::condition_variable_any stopped_;
+    std::jthread printer_;  // started last, when all that it uses is there
 };
 
 }  // namespace unfreeze

@@ -65,7 +65,8 @@ TEST_CASE("Each job, each second and the end have their line") {
     REQUIRE(connection.receive());
     REQUIRE(server.process().wait_for_output("[second] "));
     CHECK(server.process().output().find("] user=alice balance=30 wait=0.") != std::string::npos);
+    CHECK(server.process().output().find("[second] 0.0 jobs") == std::string::npos);
     kill(server.process().pid(), SIGTERM);
     REQUIRE(server.process().wait_for_end(5s));
-    CHECK(server.process().output().find("[total] 1 jobs, ") != std::string::npos);
+    CHECK(server.process().output().find("[total] 1 jobs   wait mean ") != std::string::npos);
 }
