@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "clients/connection.hpp"
+#include "clients/load.hpp"
 
 namespace unfreeze {
 namespace {
@@ -25,17 +26,34 @@ std::string random_name() {
 
 }  // namespace
 
-Account::Account(const Target& target) : target_{target}, user_{random_name()} {}
+Account::Account(const Target& target, std::size_t users) : target_{target} {
+    while (users_.size() < users) {
+        users_.push_back(random_name());
+    }
+}
 
-std::string Account::event(std::int64_t amount) const {
-    return fmt::format(R"({{"user":"{}","action":"buy","amount":{}}})", user_, amount);
+std::string Account::event(std::int64_t amount, std::size_t n) const {
+    return fmt::format(R"({{"user":"{}","action":"buy","amount":{}}})", users_[n % users_.size()],
+                       amount);
 }
 
 std::optional<std::int64_t> Account::balance() const {
+    std::int64_t sum = 0;
+    for (const std::string& user : users_) {
+        const auto balance = balance_of(user);
+        if (!balance) {
+            return std::nullopt;
+        }
+        sum += *balance;
+    }
+    return sum;
+}
+
+std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
     constexpr std::string_view name = R"("balance":)";
     Connection connection{target_};
     connection.send(
-        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user_), "Connection: close\r\n"));
+        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n"));
     const auto response = connection.receive(default_patience);
     const std::size_t at = response ? response->body.find(name) : std::string::npos;
     if (at == std::string::npos) {
@@ -85,6 +103,21 @@ std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
         return std::nullopt;
     }
     return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
+}
+
+Burst run_burst(const Target& target, std::size_t events, std::size_t users,
+                std::chrono::milliseconds patience) {
+    Account account{target, users};
+    const auto start = steady_clock::now();
+    const LoadReport load =
+        run_load(target, {.requests = events,
+                          .concurrency = events,
+                          .timeout_ms = patience,
+                          .body = [&](std::size_t n) { return account.event(1, n); }});
+    Burst burst{.accepted = static_cast<std::int64_t>(load.accepted)};
+    burst.done = account.wait_for(burst.accepted, patience) == burst.accepted;
+    burst.took = steady_clock::now() - start;
+    return burst;
 }
 
 }  // namespace unfreeze

@@ -128,11 +128,19 @@ inline void check_start_errors(std::string_view name) {
     CHECK(output_of(program(name) + " --help").ends_with("\nexit 0\n"));
 }
 
-/// What a stage's client prints of a program's server, and its exit status behind it.
-inline std::string verdict(std::string_view client, std::string_view server,
-                           std::string_view flags = "--requests 500 --timeout-ms 2000") {
-    return output_of(
-        fmt::format("{} {} --spawn '{} --port 0'", program(client), flags, program(server)));
+enum class Verdict { as_taught, not_as_taught };
+
+/// Has a stage's client judge a program's server.
+inline void check_verdict(std::size_t stage, std::string_view server, Verdict expected,
+                          std::string_view flags = "--requests 500 --timeout-ms 2000") {
+    const std::string output = output_of(
+        fmt::format("{} {} --spawn '{} --port 0'", program(fmt::format("stage{:02}_client", stage)),
+                    flags, program(server)));
+    INFO(output);
+    CHECK(output.ends_with(
+        expected == Verdict::as_taught
+            ? fmt::format("verdict: as taught for stage {}\nexit 0\n", stage)
+            : fmt::format("verdict: NOT AS TAUGHT for stage {}\nexit 1\n", stage)));
 }
 
 /// Processor time that a process has used so far, its own and the kernel's on its behalf.

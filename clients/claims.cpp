@@ -28,7 +28,8 @@ const Claim claims[] = {
     {"slow-work", "slow work delays the answer", 4, 4, slow_work},
     {"overload", "overload is refused at once", 5, last, overload},
     {"parallel-jobs", "several jobs are worked on at a time", 6, last, parallel_jobs},
-    {"meeting", "jobs run side by side and meet at one lock", 7, 7, meeting_at_a_lock},
+    {"one-lock", "one lock caps the rate, whatever the workers", 7, 7, one_lock},
+    {"hot-user", "the jobs of one user meet at a lock", 7, last, hot_user},
 };
 
 }  // namespace

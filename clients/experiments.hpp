@@ -22,6 +22,7 @@ Finding query_beside_work(const Target& target);
 Finding slow_work(const Target& target);
 Finding overload(const Target& target);
 Finding parallel_jobs(const Target& target);
-Finding meeting_at_a_lock(const Target& target);
+Finding one_lock(const Target& target);
+Finding hot_user(const Target& target);
 
 }  // namespace unfreeze

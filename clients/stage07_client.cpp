@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
         argc, argv,
         {.stage = 7,
          .load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
-         .claims = {"meeting", "parallel-jobs", "lost-update", "overload"},
+         .claims = {"one-lock", "hot-user", "parallel-jobs", "lost-update", "overload"},
          .beside = "the notes that this course grew from: accepted 138 of 5000",
          .overloads = true});
 }

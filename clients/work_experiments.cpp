@@ -134,52 +134,47 @@ Finding parallel_jobs(const Target& target) {
     if (!one) {
         return no_balance;
     }
-    Account account{target};
-    const auto start = steady_clock::now();
-    const LoadReport load = run_load(
-        target,
-        {.requests = jobs, .concurrency = jobs, .timeout_ms = patience, .body = [&](std::size_t) {
-             return account.event(1);
-         }});
-    const auto accepted = static_cast<std::int64_t>(load.accepted);  // a short queue takes fewer
-    const bool done = account.wait_for(accepted, patience) == accepted;
-    const std::chrono::duration<double> all = steady_clock::now() - start;
+    const Burst burst = run_burst(target, jobs, 1, patience);  // a short queue accepts fewer
     const double at_a_time =
-        static_cast<double>(accepted) * std::chrono::duration<double>(*one) / all;
-    return {done && at_a_time > 2.5,
-            done ? fmt::format("{:.1f} jobs at a time", at_a_time) : "not all jobs were done"};
+        static_cast<double>(burst.accepted) * std::chrono::duration<double>(*one) / burst.took;
+    return {burst.done && at_a_time > 2.5, burst.done
+                                               ? fmt::format("{:.1f} jobs at a time", at_a_time)
+                                               : "not all jobs were done"};
 }
 
-/// Four jobs for four users, and how much longer they take than one alone: no longer, where nothing
-/// is shared; four times as long, where all is; and somewhat longer, where they meet at a lock. The
-/// shortest of a few tries, as noise makes none shorter.
-Finding meeting_at_a_lock(const Target& target) {
-    constexpr int tries = 3;
-    microseconds one = 1h;
-    microseconds four = 1h;
+namespace {
+
+/// Four jobs, and how much longer they take than one alone: no longer, where they share nothing;
+/// four times as long, where they share all; and somewhat longer, where they meet at a lock.
+Finding meeting(const Target& target, std::size_t users) {
+    constexpr std::size_t jobs = 4;
+    constexpr int tries = 3;  // of which the shortest counts, as noise makes none shorter
+    std::chrono::duration<double, std::milli> one = 1h;
+    std::chrono::duration<double, std::milli> four = 1h;
     for (int i = 0; i < tries; ++i) {
         const auto alone = time_one_event(target);
         if (!alone) {
             return no_balance;
         }
-        one = std::min(one, *alone);
-        const auto start = steady_clock::now();
-        std::list<Account> accounts;
-        std::list<Connection> connections;
-        while (accounts.size() < 4) {
-            const Account& account = accounts.emplace_back(target);
-            connections.emplace_back(target).send(post(account.event(1)));
+        one = std::min<decltype(one)>(one, *alone);
+        const Burst burst = run_burst(target, jobs, users, patience);
+        if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
+            return {false, "not all jobs were done"};
         }
-        for (Account& account : accounts) {
-            if (account.wait_for(1, patience) != 1) {
-                return {false, "not all jobs were done"};
-            }
-        }
-        four =
-            std::min(four, std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
+        four = std::min<decltype(four)>(four, burst.took);
     }
-    const double ratio = static_cast<double>(four.count()) / static_cast<double>(one.count());
-    return {ratio > 1.15 && ratio < 3, fmt::format("four take {:.2f} times as long as one", ratio)};
+    const double ratio = four / one;
+    const bool meet = ratio > 1.15 && ratio < 3;
+    const std::string cap =
+        meet ? fmt::format(": at most {:.0f} a second", (jobs - 1) * 1e3 / (four - one).count())
+             : "";
+    return {meet, fmt::format("four take {:.2f} times as long as one{}", ratio, cap)};
 }
+
+}  // namespace
+
+Finding one_lock(const Target& target) { return meeting(target, 4); }
+
+Finding hot_user(const Target& target) { return meeting(target, 1); }
 
 }  // namespace unfreeze

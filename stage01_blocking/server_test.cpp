@@ -28,10 +28,8 @@ TEST_CASE("A wrong start of stage 1 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 1 tells stage 1 from stage 2") {
-    CHECK(verdict("stage01_client", "stage01_blocking")
-              .ends_with("verdict: as taught for stage 1\nexit 0\n"));
-    CHECK(verdict("stage01_client", "stage02_async")
-              .ends_with("verdict: NOT AS TAUGHT for stage 1\nexit 1\n"));
+    check_verdict(1, "stage01_blocking", Verdict::as_taught);
+    check_verdict(1, "stage02_async", Verdict::not_as_taught);
 }
 
 TEST_CASE("A client that is killed takes the server that it has spawned with it") {

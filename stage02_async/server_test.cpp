@@ -13,12 +13,9 @@ TEST_CASE("Every claim of the course comes out in stage 2 as taught") {
 TEST_CASE("A wrong start of stage 2 ends in one sentence") { check_start_errors("stage02_async"); }
 
 TEST_CASE("The client of stage 2 tells stage 2 from its neighbours") {
-    CHECK(verdict("stage02_client", "stage02_async")
-              .ends_with("verdict: as taught for stage 2\nexit 0\n"));
-    CHECK(verdict("stage02_client", "stage03_validation")
-              .ends_with("verdict: NOT AS TAUGHT for stage 2\nexit 1\n"));
-    CHECK(verdict("stage02_client", "stage01_blocking")
-              .ends_with("verdict: NOT AS TAUGHT for stage 2\nexit 1\n"));
+    check_verdict(2, "stage02_async", Verdict::as_taught);
+    check_verdict(2, "stage03_validation", Verdict::not_as_taught);
+    check_verdict(2, "stage01_blocking", Verdict::not_as_taught);
 }
 
 TEST_CASE("A server out of descriptors pauses, says so once, and recovers by itself") {

@@ -93,10 +93,8 @@ TEST_CASE("A wrong start of stage 3 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {
-    CHECK(verdict("stage03_client", "stage03_validation")
-              .ends_with("verdict: as taught for stage 3\nexit 0\n"));
-    CHECK(verdict("stage03_client", "stage02_async")
-              .ends_with("verdict: NOT AS TAUGHT for stage 3\nexit 1\n"));
+    check_verdict(3, "stage03_validation", Verdict::as_taught);
+    check_verdict(3, "stage02_async", Verdict::not_as_taught);
 }
 
 TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request") {

@@ -34,12 +34,9 @@ TEST_CASE("A wrong start of stage 4 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 4 tells stage 4 from its neighbours") {
-    CHECK(verdict("stage04_client", "stage04_state --work-ms 50", "")
-              .ends_with("verdict: as taught for stage 4\nexit 0\n"));
-    CHECK(verdict("stage04_client", "stage03_validation", "")
-              .ends_with("verdict: NOT AS TAUGHT for stage 4\nexit 1\n"));
-    CHECK(verdict("stage04_client", "stage05_backpressure --work-ms 50", "")
-              .ends_with("verdict: NOT AS TAUGHT for stage 4\nexit 1\n"));
+    check_verdict(4, "stage04_state --work-ms 50", Verdict::as_taught, "");
+    check_verdict(4, "stage03_validation", Verdict::not_as_taught, "");
+    check_verdict(4, "stage05_backpressure --work-ms 50", Verdict::not_as_taught, "");
 }
 
 TEST_CASE("An event's answer tells the balance, and so does a query") {

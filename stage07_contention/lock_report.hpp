@@ -38,8 +38,9 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
 /// output, the workers wait, and nobody else: connections are served by other threads.
 class LockReport {
 public:
-    /// Starts to report. SIGINT and SIGTERM end the process as they always do, behind the last line
-    /// if there is room for it; a second one does so in any case.
+    /// Starts to report. SIGINT and SIGTERM end the process as they always do, behind the last
+    /// line. Where there is no room for that, the process ends by SIGALRM, or by a second one of
+    /// them.
     explicit LockReport(asio::io_context& io);
 
     /// After a job, from any thread, and not under the lock.
@@ -51,7 +52,7 @@ private:
     void print_at_the_end(int signal);
 
     asio::signal_set signals_;
-    std::timed_mutex mutex_;  // guards the two below, and keeps lines apart
+    std::mutex mutex_;  // guards the two below, and keeps lines apart
     LockFigures second_;
     LockFigures total_;
     std::condition_variable_any stopped_;

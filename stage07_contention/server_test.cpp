@@ -1,4 +1,6 @@
-#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
 
 #include "clients/account.hpp"
 #include "clients/black_box.hpp"
@@ -13,14 +15,10 @@ namespace {
 /// Jobs a second, of 60 that are offered at once.
 double rate(std::string_view flags) {
     ServerProcess server{server_command("stage07_contention", flags)};
-    Account account{server.target()};
-    const auto start = std::chrono::steady_clock::now();
-    const LoadReport load = run_load(
-        server.target(),
-        {.requests = 60, .concurrency = 60, .body = [&](std::size_t) { return account.event(1); }});
-    CHECK(load.accepted == 60);
-    CHECK(account.wait_for(60) == 60);
-    return 60 / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const Burst burst = run_burst(server.target(), 60);
+    CHECK(burst.accepted == 60);
+    CHECK(burst.done);
+    return 60 / burst.took.count();
 }
 
 }  // namespace
@@ -39,13 +37,10 @@ TEST_CASE("A wrong start of stage 7 ends in one sentence") {
 
 TEST_CASE("The client of stage 7 tells stage 7 from stage 6 and from its cure") {
     const char* const flags = "--requests 500";
-    CHECK(verdict("stage07_client", "stage07_contention --work-ms 60 --hold-ms 15", flags)
-              .ends_with("verdict: as taught for stage 7\nexit 0\n"));
-    CHECK(verdict("stage07_client", "stage06_workers --work-ms 50", flags)
-              .ends_with("verdict: NOT AS TAUGHT for stage 7\nexit 1\n"));
-    CHECK(verdict("stage07_client", "stage07_variant_hold_outside_lock --work-ms 60 --hold-ms 15",
-                  flags)
-              .ends_with("verdict: NOT AS TAUGHT for stage 7\nexit 1\n"));
+    check_verdict(7, "stage07_contention --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
+    check_verdict(7, "stage06_workers --work-ms 50", Verdict::not_as_taught, flags);
+    check_verdict(7, "stage07_variant_hold_outside_lock --work-ms 60 --hold-ms 15",
+                  Verdict::not_as_taught, flags);
 }
 
 TEST_CASE("One lock caps the rate at 1 / hold, whatever the workers") {
@@ -69,4 +64,20 @@ TEST_CASE("Each job, each second and the end have their line") {
     kill(server.process().pid(), SIGTERM);
     REQUIRE(server.process().wait_for_end(5s));
     CHECK(server.process().output().find("[total] 1 jobs   wait mean ") != std::string::npos);
+}
+
+TEST_CASE("Where nobody reads the output, connections are served all the same, until a signal") {
+    std::array<int, 2> unread{};
+    REQUIRE(pipe(unread.data()) == 0);
+    ServerProcess server{
+        fmt::format("exec {} --port {{port}} --work-ms 0 --hold-ms 0 --queue-capacity 10000 >&{}",
+                    program("stage07_contention"), unread[1])};
+    // A pipe has room for 64 KiB, and a line has 60 bytes.
+    const LoadReport load =
+        run_load(server.target(), {.requests = 4'000, .concurrency = 50, .keep_alive = true});
+    CHECK(load.accepted == 4'000);
+    kill(server.process().pid(), SIGTERM);
+    CHECK(server.process().wait_for_end(5s));
+    close(unread[0]);
+    close(unread[1]);
 }
