@@ -8,6 +8,7 @@
 #include <iterator>
 #include <list>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "clients/account.hpp"
@@ -97,6 +98,9 @@ public:
             put_load(client_.first_concurrency);
         }
         const LoadReport load = put_load(concurrency);
+        if (!client_.other_run.server_flags.empty() && spawned_) {
+            put_other_load();
+        }
         std::string claims_json;
         if (!options_.until_done) {
             if (client_.overloads) {
@@ -126,9 +130,9 @@ private:
     LoadReport put_load(std::size_t concurrency) {
         LoadOptions load = client_.load;
         load.concurrency = concurrency;
-        Account account{target_};
+        Account account{target_, client_.users};
         if (client_.stage >= 4) {
-            load.body = [&](std::size_t) { return account.event(1); };
+            load.body = [&](std::size_t n) { return account.event(1, n); };
         }
         say(fmt::format("load on {}: {} requests, {} at a time, {}{}{}\n", target_.name(),
                         load.requests, load.concurrency,
@@ -165,6 +169,22 @@ private:
             say(fmt::format("  {}\n", client_.beside));
         }
         return outcome.load;
+    }
+
+    void put_other_load() {
+        ServerOptions server = options_.server;
+        server.spawn += fmt::format(" {}", client_.other_run.server_flags);
+        try {
+            target_ = spawned_.emplace(server.spawn).target();
+        } catch (const std::runtime_error& error) {
+            say(fmt::format("not run with {}: {}\n", client_.other_run.server_flags, error.what()));
+            target_ = find_server(options_.server, spawned_);
+            return;
+        }
+        say(fmt::format("the server with {}\n", client_.other_run.server_flags));
+        client_.load.rate = client_.other_run.rate;
+        client_.beside = client_.other_run.beside;
+        put_load(client_.load.concurrency);
     }
 
     /// What an overloaded server has accepted would be in the claims' way.

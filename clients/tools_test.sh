@@ -48,6 +48,7 @@ declare -A flags=(
     [stage05_backpressure]='--work-ms 0 --queue-capacity 1000000'
     [stage06_workers]='--work-ms 0 --queue-capacity 1000000'
     [stage07_contention]='--work-ms 0 --hold-ms 0 --queue-capacity 1000000'
+    [stage08_sharding]='--work-ms 0 --hold-ms 0 --queue-capacity 1000000'
 )
 for stage in "${!flags[@]}"; do
     start "$stage" ${flags[$stage]} # unquoted: some flags, or none

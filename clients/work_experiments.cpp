@@ -134,7 +134,7 @@ Finding parallel_jobs(const Target& target) {
     if (!one) {
         return no_balance;
     }
-    const Burst burst = run_burst(target, jobs, 1, patience);  // a short queue accepts fewer
+    const Burst burst = run_burst(target, jobs, jobs, patience);  // a short queue accepts fewer
     const double at_a_time =
         static_cast<double>(burst.accepted) * std::chrono::duration<double>(*one) / burst.took;
     return {burst.done && at_a_time > 2.5, burst.done
@@ -157,7 +157,7 @@ Finding meeting(const Target& target, std::size_t users) {
             return no_balance;
         }
         one = std::min<decltype(one)>(one, *alone);
-        const Burst burst = run_burst(target, jobs, users, patience);
+        const Burst burst = run_burst(target, jobs, users);
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
             return {false, "not all jobs were done"};
         }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 
@@ -44,6 +45,18 @@ void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
 void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
                       const std::string& help) {
     add(flag, value, std::chrono::milliseconds{0}, std::chrono::hours{24}, help);
+}
+
+void CommandLine::add_power_of_two(const std::string& flag, std::size_t& value, std::size_t max,
+                                   const std::string& help) {
+    const auto check = [max](const std::string& text) {
+        std::size_t number = 0;
+        const bool fits = CLI::detail::lexical_cast(text, number) && number <= max;
+        return fits && std::has_single_bit(number)
+                   ? std::string{}
+                   : fmt::format("Value {} is no power of two from 1 to {}", text, max);
+    };
+    app_->add_option(flag, value, help)->capture_default_str()->check(check);
 }
 
 void CommandLine::parse(int argc, char** argv) {

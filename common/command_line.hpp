@@ -28,6 +28,8 @@ public:
     void add(const std::string& flag, std::chrono::milliseconds& value,
              std::chrono::milliseconds min, std::chrono::milliseconds max, const std::string& help);
     void add(const std::string& flag, std::chrono::milliseconds& value, const std::string& help);
+    void add_power_of_two(const std::string& flag, std::size_t& value, std::size_t max,
+                          const std::string& help);
 
     /// Sets the variables. Exits with 0 after --help, and with 2 and a sentence after a wrong flag.
     void parse(int argc, char** argv);

@@ -16,7 +16,7 @@ namespace {
 constexpr struct {
     int stage;
     int changed_lines;
-} diff_budget[] = {{2, 26}, {3, 54}, {4, 59}, {5, 60}, {6, 32}, {7, 27}};
+} diff_budget[] = {{2, 26}, {3, 54}, {4, 59}, {5, 60}, {6, 32}, {7, 27}, {8, 25}};
 
 constexpr std::size_t server_lines_max = 150;
 constexpr std::ptrdiff_t variant_lines_max = 20;
@@ -91,7 +91,7 @@ TEST_CASE("Every server.cpp is short and has the same four sections") {
     }
 }
 
-TEST_CASE("Every variant is a small diff, headed by one sentence that names a claim") {
+TEST_CASE("Every variant is a small diff, headed by one sentence that names what it turns") {
     std::size_t seen = 0;
     for (const path& stage : stages()) {
         if (!exists(stage / "variants")) {
@@ -101,7 +101,8 @@ TEST_CASE("Every variant is a small diff, headed by one sentence that names a cl
             INFO(patch);
             CHECK(patch.extension() == ".patch");
             const std::vector<std::string> lines = lines_of(patch);
-            CHECK(std::regex_match(lines.at(0), std::regex{"[A-Z].*`[a-z-]+` (fails?|holds?)\\."}));
+            CHECK(std::regex_match(
+                lines.at(0), std::regex{"[A-Z].*(`[a-z-]+` (fails?|holds?)|no claim fails)\\."}));
             CHECK(lines.at(1).starts_with("--- a/"));
             const auto changed =
                 std::count_if(lines.begin(), lines.end(), [](const std::string& line) {

@@ -1,0 +1,89 @@
+#include <vector>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Jobs a second, of 64 that are offered at once for so many users.
+double rate(std::size_t users, std::string_view flags) {
+    ServerProcess server{
+        server_command("stage08_sharding --work-ms 20 --hold-ms 20 --workers 16", flags)};
+    const Burst burst = run_burst(server.target(), 64, users);
+    CHECK(burst.accepted == 64);
+    CHECK(burst.done);
+    return 64 / burst.took.count();
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 8 as taught") {
+    check_all_claims("stage08_sharding", 8, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("Each variant of stage 8 turns the claim that it names") {
+    check_variants(source_tree / "stage08_sharding", 8, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("A wrong start of stage 8 ends in one sentence") {
+    check_start_errors("stage08_sharding");
+    for (const char* const shards : {"0", "48", "131072", "-1", "many", ""}) {
+        CHECK(output_of(fmt::format("{} --shards '{}'", program("stage08_sharding"), shards)) ==
+              fmt::format("stage08_sharding: --shards: Value {} is no power of two from 1 to 65536 "
+                          "(see --help)\nexit 2\n",
+                          shards));
+    }
+}
+
+TEST_CASE("The client of stage 8 tells stage 8 from stage 7 and from its variants") {
+    const char* const flags = "--requests 500";
+    check_verdict(8, "stage08_sharding --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
+    check_verdict(8, "stage07_contention --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
+    check_verdict(8, "stage08_variant_length_for_hash --work-ms 60 --hold-ms 15",
+                  Verdict::not_as_taught, flags);
+}
+
+TEST_CASE("Many locks let through what one does not, but for one user, and for one shard") {
+    const double many_users = rate(64, "");
+    const double one_user = rate(1, "");
+    const double one_shard = rate(64, "--shards 1");
+    CAPTURE(many_users, one_user, one_shard);
+    CHECK(one_user < 52);  // 1 / hold, but for the last digits
+    CHECK(one_shard < 52);
+    CHECK(many_users > 2 * one_user);
+    CHECK(many_users > 2 * one_shard);
+}
+
+TEST_CASE("64 workers and 200 connections keep every user's sum") {
+    const char* const flags = GENERATE("--work-ms 0 --hold-ms 0", "--work-ms 1 --hold-ms 1");
+    constexpr std::size_t events = 6'000;
+    ServerProcess server{
+        server_command("stage08_sharding --workers 64 --queue-capacity 10000", flags)};
+    std::vector<Account> accounts;
+    while (accounts.size() < 30) {
+        accounts.emplace_back(server.target());
+    }
+    const auto amount = [](std::size_t n) { return static_cast<std::int64_t>(n % 7); };
+    const LoadReport load = run_load(
+        server.target(),
+        {.requests = events, .concurrency = 200, .keep_alive = true, .body = [&](std::size_t n) {
+             return accounts[n % accounts.size()].event(amount(n));
+         }});
+    REQUIRE(load.accepted == events);
+    std::vector<std::int64_t> expected(accounts.size());
+    for (std::size_t n = 0; n < events; ++n) {
+        expected[n % accounts.size()] += amount(n);
+    }
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        CHECK(accounts[i].wait_for(expected[i]) == expected[i]);
+    }
+    REQUIRE(server.process().wait_for_output("[second] "));
+    kill(server.process().pid(), SIGTERM);
+    REQUIRE(server.process().wait_for_end(5s));
+    CHECK(server.process().output().find("[total] 6000 jobs ") != std::string::npos);
+}

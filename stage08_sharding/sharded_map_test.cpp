@@ -1,0 +1,186 @@
+#include "stage08_sharding/sharded_map.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <limits>
+#include <map>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "common/catch.hpp"
+#include "stage07_contention/timed_lock.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Two names that differ, and lie in one shard or in two.
+std::pair<std::string, std::string> two_names(const ShardedMap<>& map, bool same_shard) {
+    std::string other;
+    for (int i = 0; other.empty(); ++i) {
+        const std::string name = fmt::format("user{}", i);
+        if ((map.shard_of(name) == map.shard_of("alice")) == same_shard) {
+            other = name;
+        }
+    }
+    return {"alice", other};
+}
+
+/// Whether one name can be updated and read while another one's update goes on.
+bool independent(const std::string& name, const std::string& other, ShardedMap<>& map) {
+    std::future<std::int64_t> added;
+    bool meanwhile = false;
+    map.update(name, [&](std::int64_t before) {
+        added = std::async(std::launch::async, [&] { return map.add(other, map.get(other) + 7); });
+        meanwhile = added.wait_for(200ms) == std::future_status::ready;
+        return before + 1;
+    });
+    CHECK(added.get() == 7);
+    CHECK(map.get(name) == 1);
+    CHECK(map.get(other) == 7);
+    return meanwhile;
+}
+
+}  // namespace
+
+TEST_CASE("A sum is what was added, and 0 where nothing was") {
+    ShardedMap<> map{4};
+    CHECK(map.add("alice", 30) == 30);
+    CHECK(map.add("alice", -5) == 25);
+    CHECK(map.add("", 1) == 1);
+    CHECK(map.get("alice") == 25);
+    CHECK(map.get("") == 1);
+    CHECK(map.get("bob") == 0);
+    CHECK(map.size() == 2);  // bob is not remembered for being asked about
+}
+
+TEST_CASE("A sum saturates, as a balance does") {
+    using limits = std::numeric_limits<std::int64_t>;
+    ShardedMap<> map{1};
+    map.add("rich", limits::max() - 1);
+    CHECK(map.add("rich", 2) == limits::max());
+    map.add("poor", limits::min() + 1);
+    CHECK(map.add("poor", -2) == limits::min());
+}
+
+TEST_CASE("A name is what it is, not the place where it was read") {
+    ShardedMap<> map{64};
+    std::string name(100, 'x');
+    map.add(name, 1);
+    name.back() = 'y';
+    map.add(name, 2);
+    CHECK(map.get(std::string(100, 'x')) == 1);
+    CHECK(map.get(std::string_view{name}) == 2);
+}
+
+TEST_CASE("An update that throws has changed nothing, and the lock is free") {
+    ShardedMap<> map{1};
+    map.add("alice", 30);
+    const auto failing = [](std::int64_t) -> std::int64_t { throw std::runtime_error{"no"}; };
+    CHECK_THROWS_AS(map.update("alice", failing), std::runtime_error);
+    CHECK_THROWS_AS(map.update("bob", failing), std::runtime_error);
+    CHECK(map.get("alice") == 30);
+    CHECK(map.size() == 1);
+}
+
+TEST_CASE("Names of two shards do not wait for each other, names of one do") {
+    ShardedMap<> map{64};
+    const bool same_shard = GENERATE(false, true);
+    const auto [name, other] = two_names(map, same_shard);
+    CHECK(independent(name, other, map) == !same_shard);
+}
+
+TEST_CASE("10,000 names are spread over all shards") {
+    ShardedMap<> map{64};
+    std::vector<int> names(64);
+    for (int i = 0; i < 10'000; ++i) {
+        ++names[map.shard_of(fmt::format("user{}", i))];
+    }
+    CHECK(*std::min_element(names.begin(), names.end()) > 156 - 70);
+    CHECK(*std::max_element(names.begin(), names.end()) < 156 + 70);
+}
+
+TEST_CASE("One shard is a map with one lock, 65,536 are hardly more than one for each name") {
+    const std::size_t shards = GENERATE(1u, 2u, 65'536u);
+    ShardedMap<> map{shards};
+    for (int i = 0; i < 1'000; ++i) {
+        CHECK(map.shard_of(fmt::format("user{}", i)) < shards);
+        map.add(fmt::format("user{}", i % 500), 1);
+    }
+    CHECK(map.size() == 500);
+}
+
+TEST_CASE("Whoever updates learns how long the lock was waited for, and held") {
+    ShardedMap<TimedLock<std::mutex>> map{4};
+    const TimedLock lock = map.update("alice", [](std::int64_t before) {
+        std::this_thread::sleep_for(10ms);
+        return before;
+    });
+    CHECK(lock.hold() >= 10ms);
+    CHECK(lock.wait() < lock.hold());
+    map.add("alice", 1);  // it has been given back
+}
+
+TEST_CASE("What many threads add is in the sums, whatever they read meanwhile") {
+    constexpr int threads = 8;
+    constexpr int rounds = 4'000;
+    const std::size_t shards = GENERATE(1u, 8u, 64u);
+    ShardedMap<> map{shards};
+    std::atomic<bool> too_many = false;
+    {
+        std::vector<std::jthread> adding;
+        for (int t = 0; t < threads; ++t) {
+            adding.emplace_back([&map, &too_many, t] {
+                for (int i = 0; i < rounds; ++i) {
+                    map.add(fmt::format("user{}", (i * (t + 1)) % 100), t + 1);
+                    if (i % 500 == 0) {
+                        std::size_t names = 0;
+                        map.for_each([&](std::string_view, std::int64_t) { ++names; });
+                        too_many = too_many || names > 100 || map.size() > 100;
+                    }
+                }
+            });
+        }
+    }
+    std::map<std::string, std::int64_t> expected;
+    for (int t = 0; t < threads; ++t) {
+        for (int i = 0; i < rounds; ++i) {
+            expected[fmt::format("user{}", (i * (t + 1)) % 100)] += t + 1;
+        }
+    }
+    std::map<std::string, std::int64_t> found;
+    map.for_each([&](std::string_view name, std::int64_t sum) {
+        CHECK(found.emplace(name, sum).second);  // once each
+    });
+    CHECK(!too_many);
+    CHECK(found == expected);
+    CHECK(map.size() == expected.size());
+}
+
+TEST_CASE("What for_each sees of one shard is of one moment") {
+    ShardedMap<> map{64};
+    const auto [first, second] = two_names(map, true);
+    map.add(first, 0);
+    map.add(second, 0);
+    std::atomic<bool> stop = false;
+    std::jthread writer{[&, &first = first, &second = second] {
+        while (!stop) {  // first is ahead of second by one, or even
+            map.add(first, 1);
+            map.add(second, 1);
+        }
+    }};
+    bool ahead_or_even = true;
+    while (ahead_or_even && map.get(second) < 2'000) {
+        std::map<std::string_view, std::int64_t> seen;
+        map.for_each([&](std::string_view name, std::int64_t sum) { seen[name] = sum; });
+        const std::int64_t ahead = seen.at(first) - seen.at(second);
+        ahead_or_even = ahead == 0 || ahead == 1;
+    }
+    stop = true;
+    CHECK(ahead_or_even);
+}
