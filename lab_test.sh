@@ -41,14 +41,14 @@ refused "lab: build takes no argument, got 'all'" build all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: " stress 3 --variant
-refused "lab: there is an experiment 'contention', not 'sharding'" experiment sharding
-refused "lab: there is a bench for stage 2 *" bench 7
+refused "lab: there is no experiment 'shards', but: contention, sharding and levels" experiment shards
+refused "lab: there is a bench for stages 2, 5 and 8, not for '7'" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
 refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
 
-shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7*" help
+shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8*" help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
@@ -61,32 +61,29 @@ shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000
 shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
 
-# The recipe of the first two notes, as typed by hand.
-for stage in 1 2; do
-    exec {announcement}< <(exec ./lab run $stage --port 0 2>/dev/null)
-    server=$!
-    read -rt 30 -u "$announcement" line
-    port=${line##*:}
-    exec {connected}< <(exec nc -dv 127.0.0.1 "$port" 2>&1)
-    netcat=$!
-    read -rt 10 -u "$connected" line
-    status=0
-    curl -sS -m 1 -d hello "http://127.0.0.1:$port/" >/dev/null 2>&1 || status=$?
-    [[ $status -eq $((stage == 1 ? 28 : 0)) ]] || failed "curl beside a netcat, stage $stage: $status"
-    kill $netcat
-    [[ $(curl -sS -m 5 -d hello "http://127.0.0.1:$port/") == hello ]] || failed "no thaw in stage $stage"
-    kill $server
-    server= netcat=
-    echo "ok: the recipe of stage $stage"
-done
-
-# Those of the next ones. recipe FLAGS…: runs a server; sets $url.
+# recipe FLAGS…: runs a server as a note does; sets $server, $port and $url.
 recipe() {
     exec {announcement}< <(exec ./lab run "$@" --port 0 2>/dev/null)
     server=$!
     read -rt 30 -u "$announcement" line
-    url=http://127.0.0.1:${line##*:}/
+    port=${line##*:}
+    url=http://127.0.0.1:$port/
 }
+
+for stage in 1 2; do
+    recipe $stage
+    exec {connected}< <(exec nc -dv 127.0.0.1 "$port" 2>&1)
+    netcat=$!
+    read -rt 10 -u "$connected" line
+    status=0
+    curl -sS -m 1 -d hello "$url" >/dev/null 2>&1 || status=$?
+    [[ $status -eq $((stage == 1 ? 28 : 0)) ]] || failed "curl beside a netcat, stage $stage: $status"
+    kill $netcat
+    [[ $(curl -sS -m 5 -d hello "$url") == hello ]] || failed "no thaw in stage $stage"
+    kill $server
+    server= netcat=
+    echo "ok: the recipe of stage $stage"
+done
 
 # answers PATTERN CURL_ARGUMENTS…
 answers() {

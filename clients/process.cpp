@@ -151,6 +151,13 @@ std::string Process::output() const {
     return output_;
 }
 
+std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    output_changed_.wait_for(lock, patience,
+                             [&] { return output_.size() > seen || output_ended_; });
+    return output_.substr(std::min(seen, output_.size()));
+}
+
 /// Until the output ends, or the other end of `stopped_fd` is closed.
 void Process::read_output(int stopped_fd) {
     std::array<pollfd, 2> ends{{{output_fd_, POLLIN, 0}, {stopped_fd, POLLIN, 0}}};

@@ -48,6 +48,10 @@ public:
 
     std::string output() const;
 
+    /// What the output has beyond its first `seen` bytes, as soon as there is any; empty where none
+    /// comes within `patience`, or the output has ended.
+    std::string wait_for_more(std::size_t seen, std::chrono::milliseconds patience);
+
 private:
     void read_output(int stopped_fd);
 

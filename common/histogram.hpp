@@ -12,7 +12,7 @@ namespace unfreeze {
 
 /// Counts latencies in buckets that grow with them: 64 to each doubling, so that any value is known
 /// to 1.6 % from a microsecond to hours, in 16 KiB, whatever the number of values. Nothing is
-/// averaged away: the slowest answer stands in its own bucket.
+/// averaged away: the slowest answer stands in its own bucket, beside the mean.
 class LatencyHistogram {
 public:
     using microseconds = std::chrono::microseconds;
@@ -21,11 +21,18 @@ public:
         const auto us = static_cast<std::uint64_t>(std::max(latency, microseconds{0}).count());
         ++buckets_[bucket_of(us)];
         ++count_;
+        sum_ += static_cast<double>(us);
         max_ = std::max(max_, latency);
     }
 
     std::uint64_t count() const { return count_; }
     microseconds max() const { return max_; }
+
+    /// Zero where nothing has been recorded.
+    std::chrono::duration<double, std::micro> mean() const {
+        return std::chrono::duration<double, std::micro>{
+            sum_ / static_cast<double>(std::max<std::uint64_t>(count_, 1))};
+    }
 
     /// The latency that a fraction of all values does not exceed: quantile(0.99) is p99, the 99th
     /// smallest of 100 values and the 149th of 150. Rounded up to its bucket's end; zero where
@@ -69,6 +76,7 @@ private:
 
     std::array<std::uint64_t, per_doubling * doublings> buckets_{};
     std::uint64_t count_ = 0;
+    double sum_ = 0;  // of microseconds
     microseconds max_{0};
 };
 

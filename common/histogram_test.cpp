@@ -133,6 +133,13 @@ TEST_CASE("No quantile is above the largest value") {
     }
 }
 
+TEST_CASE("The mean is exact, whatever the buckets") {
+    CHECK(histogram_of({1us, 2us, 6us}).mean() == 3us);
+    CHECK(histogram_of({1'000'001us, 1'000'002us}).mean().count() == 1'000'001.5);
+    CHECK(histogram_of({-5us, 1us}).mean().count() == 0.5);
+    CHECK(LatencyHistogram{}.mean() == 0us);
+}
+
 TEST_CASE("An empty histogram is zero everywhere") {
     const LatencyHistogram histogram;
     CHECK(histogram.count() == 0);

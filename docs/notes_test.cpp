@@ -1,5 +1,6 @@
 #include <regex>
 
+#include "clients/black_box.hpp"
 #include "common/source_tree.hpp"
 
 // What the notes show is what the files say.
@@ -66,6 +67,21 @@ TEST_CASE("Every file and page that a note links to exists") {
         }
     }
     CHECK(links > 5);
+}
+
+TEST_CASE("Every picture was drawn from the figures that lie beside it") {
+    const auto pictures = entries_of(source_tree / "docs" / "results",
+                                     [](const path& entry) { return entry.extension() == ".svg"; });
+    CHECK(!pictures.empty());
+    for (const path& picture : pictures) {
+        INFO(picture);
+        std::smatch match;
+        const std::string last = lines_of(picture).back();
+        REQUIRE(std::regex_match(
+            last, match, std::regex{"<!-- drawn from (\\w+\\.csv), sha256 ([0-9a-f]{64}) -->"}));
+        const path figures = picture.parent_path() / match[1].str();
+        CHECK(output_of("sha256sum <" + figures.string()) == match[2].str() + "  -\nexit 0\n");
+    }
 }
 
 TEST_CASE("Every stage has its note, with the same headings in the same order") {

@@ -14,16 +14,15 @@ using milliseconds = std::chrono::duration<double, std::milli>;
 
 void LockFigures::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
     wait.record(std::chrono::duration_cast<std::chrono::microseconds>(waited));
-    wait_sum += waited;
-    hold_sum += held;
+    hold.record(std::chrono::duration_cast<std::chrono::microseconds>(held));
 }
 
 std::string to_text(const LockFigures& figures) {
-    const double jobs = std::max(static_cast<double>(figures.jobs()), 1.0);
     return fmt::format("wait mean {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms   hold mean {:.2f} ms",
-                       figures.wait_sum.count() / jobs,
+                       milliseconds{figures.wait.mean()}.count(),
                        milliseconds{figures.wait.quantile(0.99)}.count(),
-                       milliseconds{figures.wait.max()}.count(), figures.hold_sum.count() / jobs);
+                       milliseconds{figures.wait.max()}.count(),
+                       milliseconds{figures.hold.mean()}.count());
 }
 
 std::string to_line(std::size_t worker, std::string_view user, std::int64_t balance,

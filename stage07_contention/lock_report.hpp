@@ -18,8 +18,7 @@ namespace unfreeze {
 /// What jobs had to do with the lock.
 struct LockFigures {
     LatencyHistogram wait;
-    std::chrono::duration<double, std::milli> wait_sum{0};
-    std::chrono::duration<double, std::milli> hold_sum{0};
+    LatencyHistogram hold;
 
     std::uint64_t jobs() const { return wait.count(); }
     void add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held);

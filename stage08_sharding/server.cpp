@@ -7,6 +7,7 @@
 #include "common/listener.hpp"
 #include "common/spawn.hpp"
 #include "stage03_validation/session.hpp"
+#include "stage04_state/balances.hpp"
 #include "stage04_state/query.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
 #include "stage05_backpressure/connection_limit.hpp"
