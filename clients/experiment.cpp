@@ -238,6 +238,10 @@ int main(int argc, char** argv) {
     if (csv == nullptr) {
         fail(fmt::format("can't write to {}", options.csv));
     }
-    chosen->run(options, csv);
+    try {
+        chosen->run(options, csv);
+    } catch (const std::exception& error) {
+        fail(fmt::format("no figures: {}", error.what()));
+    }
     std::fclose(csv);
 }

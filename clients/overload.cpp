@@ -7,13 +7,13 @@
 #include <cstdio>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "clients/connection.hpp"
 #include "clients/process.hpp"
-#include "common/log.hpp"
 
 namespace unfreeze {
 namespace {
@@ -151,7 +151,7 @@ OverloadReport measure_overload(const OverloadOptions& options) {
     const auto give_up = steady_clock::now() + 1min;
     while (!clients.refused() || done < clients.accepted_before_refusal()) {
         if (!jobs.follow([&](std::string_view) { ++done; }) || steady_clock::now() > give_up) {
-            fail(fmt::format("'{}' is not overloaded, or tells of no jobs", options.command));
+            throw std::runtime_error{"it is not overloaded, or tells of no jobs"};
         }
     }
     OverloadReport report;

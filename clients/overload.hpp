@@ -31,7 +31,7 @@ struct OverloadReport {
 
 /// Starts the server, overloads it, and lets it go again. The span begins when it has worked on all
 /// that it had accepted before its first refusal: from there on, each job has waited in a full
-/// queue. Exits with 2 and a sentence where the server does not come that far in a minute.
+/// queue. Throws std::runtime_error where the server does not start, or come that far in a minute.
 OverloadReport measure_overload(const OverloadOptions& options);
 
 }  // namespace unfreeze

@@ -9,5 +9,6 @@ int main(int argc, char** argv) {
          .load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
          .claims = {"one-lock", "hot-user", "parallel-jobs", "lost-update", "overload"},
          .beside = "the notes that this course grew from: accepted 138 of 5000",
+         .sweeps_workers = true,
          .overloads = true});
 }

@@ -14,6 +14,7 @@
 #include "clients/account.hpp"
 #include "clients/claims.hpp"
 #include "clients/connection.hpp"
+#include "clients/overload.hpp"
 #include "clients/server_options.hpp"
 #include "common/command_line.hpp"
 
@@ -26,6 +27,7 @@ struct Options {
     ServerOptions server;
     bool json = false;
     bool until_done = false;
+    bool sweep = true;
 };
 
 Options parse_options(int argc, char** argv, StageClient& client) {
@@ -47,6 +49,9 @@ Options parse_options(int argc, char** argv, StageClient& client) {
         command_line.add("--until-done", options.until_done,
                          "wait after the load until all that was accepted has been worked on, and "
                          "check no claims");
+    }
+    if (client.sweeps_workers) {
+        command_line.add("!--no-sweep", options.sweep, "don't try it with 1 to 64 workers");
     }
     command_line.add("--json", options.json, "print one JSON object instead of text");
     command_line.parse(argc, argv);
@@ -100,6 +105,9 @@ public:
         const LoadReport load = put_load(concurrency);
         if (!client_.other_run.server_flags.empty() && spawned_) {
             put_other_load();
+        }
+        if (client_.sweeps_workers && options_.sweep && spawned_) {
+            sweep_workers();
         }
         std::string claims_json;
         if (!options_.until_done) {
@@ -185,6 +193,25 @@ private:
         client_.load.rate = client_.other_run.rate;
         client_.beside = client_.other_run.beside;
         put_load(client_.load.concurrency);
+    }
+
+    /// A short queue and a short span: to see the curve, and not its last digit.
+    void sweep_workers() {
+        say("workers   jobs a second   mean wait for the lock\n");
+        for (const int workers : {1, 2, 4, 8, 11, 16, 32, 64}) {
+            try {
+                const OverloadReport report =
+                    measure_overload({.command = fmt::format("{} --queue-capacity 20 --workers {}",
+                                                             options_.server.spawn, workers),
+                                      .span = 1s});
+                say(fmt::format(
+                    "{:>7}   {:>13.0f}   {:>19.0f} ms\n", workers, report.jobs_per_second,
+                    std::chrono::duration<double, std::milli>{report.wait.mean()}.count()));
+            } catch (const std::runtime_error& error) {
+                say(fmt::format("no figures of this server: {}\n", error.what()));
+                return;
+            }
+        }
     }
 
     /// What an overloaded server has accepted would be in the claims' way.

@@ -25,6 +25,7 @@ struct StageClient {
     std::size_t users = 1;              // that the events are for, in turn
     std::string_view beside = {};       // said behind the load, to compare its figures with
     OtherRun other_run = {};            // where the server is started here, and takes the flags
+    bool sweeps_workers = false;        // the rate with 1 to 64 of them, where it is started here
     bool overloads = false;             // more than the server can do: 503 is no failure
 };
 
