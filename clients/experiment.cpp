@@ -174,7 +174,7 @@ void levels(const Options& options, std::FILE* csv) {
     constexpr std::array<std::size_t, 3> users{10'000, 8, 1};
     constexpr std::size_t clients = 10;  // of which all but one write, or all but one read
     fmt::print(
-        "clients    users   locks                  jobs a second   queries a second         p50"
+        "clients    users   locks                  jobs a second   queries a second          p50"
         "         p99\n");
     fmt::print(csv,
                "clients,users,locks,workers,work_ms,hold_ms,jobs_per_second,queries_per_second,"
@@ -195,7 +195,7 @@ void levels(const Options& options, std::FILE* csv) {
             static_cast<double>(report.query.count()) / static_cast<double>(options.seconds);
         const double p50 = in_ms(report.query.quantile(0.5));
         const double p99 = in_ms(report.query.quantile(0.99));
-        fmt::print("{:<7}   {:>6}   {:<20}   {:>13.1f}   {:>16.1f}   {:<7.1f} ms   {:.1f} ms\n",
+        fmt::print("{:<7}   {:>6}   {:<20}   {:>13.1f}   {:>16.1f}   {:>7.1f} ms   {:>6.1f} ms\n",
                    mix, names, name, report.jobs_per_second, queries, p50, p99);
         std::fflush(stdout);
         fmt::print(csv, "{},{},{},64,{},{},{:.1f},{:.1f},{:.1f},{:.1f}\n", mix, names, name,

@@ -4,14 +4,12 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <mutex>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "stage04_state/balances.hpp"
+#include "stage08_sharding/flat_sums.hpp"
 
 namespace unfreeze {
 
@@ -33,14 +31,10 @@ public:
     /// needs. Gives the lock, unlocked, to whoever wants to know how that went.
     template <typename Change>
     Lock update(std::string_view name, const Change& change) {
-        Shard& shard = shards_[shard_of(name)];
+        const std::size_t hash = FlatSums::hash_of(name);
+        Shard& shard = shards_[shard_of(hash)];
         Lock lock{shard.mutex};
-        const auto found = shard.sums.find(name);
-        if (found == shard.sums.end()) {
-            shard.sums.emplace(name, change(std::int64_t{0}));
-        } else {
-            found->second = change(found->second);
-        }
+        shard.sums.update(name, hash, change);
         lock.unlock();
         return lock;
     }
@@ -54,22 +48,21 @@ public:
 
     /// 0 for a name never heard of, which is not remembered for being asked about.
     std::int64_t get(std::string_view name) const {
-        const Shard& shard = shards_[shard_of(name)];
+        const std::size_t hash = FlatSums::hash_of(name);
+        const Shard& shard = shards_[shard_of(hash)];
         const std::lock_guard lock{shard.mutex};
-        const auto found = shard.sums.find(name);
-        return found == shard.sums.end() ? std::int64_t{0} : found->second;
+        return shard.sums.get(name, hash);
     }
 
     /// Calls visit(name, sum) for each name, under the lock of its shard, one shard after the
-    /// other. What it sees of one shard is of one moment. The whole is not: of two updates that
-    /// were made one after the other meanwhile, it may see the second and not the first.
+    /// other. The name is a view, good for the time of the call. What visit sees of one shard is of
+    /// one moment. The whole is not: of two updates that were made one after the other meanwhile,
+    /// it may see the second and not the first.
     template <typename Visit>
     void for_each(const Visit& visit) const {
         for (const Shard& shard : shards_) {
             const std::lock_guard lock{shard.mutex};
-            for (const auto& [name, sum] : shard.sums) {
-                visit(std::string_view{name}, sum);
-            }
+            shard.sums.for_each(visit);
         }
     }
 
@@ -83,23 +76,15 @@ public:
         return names;
     }
 
-    /// Which shard a name lies in: the last bits of its hash. They serve once more within the
-    /// shard, which divides by a prime, so that all of them alike does no harm there.
-    std::size_t shard_of(std::string_view name) const {
-        return Hash{}(name) & (shards_.size() - 1);
-    }
+    /// Which shard a name with this hash lies in: its last bits say.
+    std::size_t shard_of(std::size_t hash) const { return hash & (shards_.size() - 1); }
 
 private:
-    /// Is told a name as what it is, so that looking one up makes no std::string of it.
-    struct Hash : std::hash<std::string_view> {
-        using is_transparent = void;
-    };
-
     /// On a cache line of its own: two locks on one would slow each other down, unshared as they
     /// are.
     struct alignas(64) Shard {
         mutable std::mutex mutex;  // guards the sums
-        std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>> sums;
+        FlatSums sums;
     };
 
     std::vector<Shard> shards_;

@@ -1,0 +1,304 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "common/catch.hpp"
+#include "stage08_sharding/sharded_map.hpp"
+
+#if defined(UNFREEZE_HAVE_TBB)
+#include <tbb/concurrent_hash_map.h>
+#endif
+#if defined(UNFREEZE_HAVE_BOOST)
+#include <boost/unordered/unordered_flat_map.hpp>
+#endif
+
+// What the map costs beside simpler ones and those of libraries. Hidden: ask for "[.benchmark]".
+using namespace unfreeze;
+
+namespace {
+
+constexpr std::size_t shard_count = 64;
+
+/// One hash for all, and nobody makes a std::string to look a name up.
+struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+};
+
+// One adapter each: add and get are for any thread, total is for when all is quiet.
+
+template <std::size_t shards>
+struct Ours {
+    static constexpr const char* name = shards == 1 ? "one lock" : "ShardedMap";
+    void add(std::string_view user) { map.add(user, 1); }
+    std::int64_t get(std::string_view user) { return map.get(user); }
+    std::int64_t total() {
+        std::int64_t sum = 0;
+        map.for_each([&](std::string_view, std::int64_t one) { sum += one; });
+        return sum;
+    }
+    ShardedMap<> map{shards};
+};
+
+/// Whoever gets shuts out those alone who add.
+struct Shared {
+    static constexpr const char* name = "shared_mutex";
+    void add(std::string_view user) {
+        const std::lock_guard lock{mutex};
+        const auto found = map.find(user);
+        if (found == map.end()) {
+            map.emplace(user, 1);
+        } else {
+            found->second = saturating_add(found->second, 1);
+        }
+    }
+    std::int64_t get(std::string_view user) {
+        const std::shared_lock lock{mutex};
+        const auto found = map.find(user);
+        return found == map.end() ? 0 : found->second;
+    }
+    std::int64_t total() {
+        std::int64_t sum = 0;
+        for (const auto& [user, one] : map) {
+            sum += one;
+        }
+        return sum;
+    }
+    std::shared_mutex mutex;
+    std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>> map;
+};
+
+#if defined(UNFREEZE_HAVE_TBB)
+/// Has a lock in each bucket and one in each name. They spin: who waits keeps its core at first.
+struct Tbb {
+    static constexpr const char* name = "oneTBB";
+    struct HashCompare {
+        using is_transparent = void;
+        std::size_t hash(std::string_view user) const { return Hash{}(user); }
+        bool equal(std::string_view one, std::string_view other) const { return one == other; }
+    };
+    using Map = tbb::concurrent_hash_map<std::string, std::int64_t, HashCompare>;
+    void add(std::string_view user) {
+        Map::accessor found;
+        map.insert(found, user);
+        found->second = saturating_add(found->second, 1);
+    }
+    std::int64_t get(std::string_view user) {
+        Map::const_accessor found;
+        return map.find(found, user) ? found->second : 0;
+    }
+    std::int64_t total() {
+        std::int64_t sum = 0;
+        for (const auto& [user, one] : map) {
+            sum += one;
+        }
+        return sum;
+    }
+    Map map;
+};
+#endif
+
+#if defined(UNFREEZE_HAVE_BOOST)
+/// Shards as ours, and in each one array as ours, but of groups of fifteen places, which are asked
+/// for a name all at once.
+struct Boost {
+    static constexpr const char* name = "Boost, sharded";
+    void add(std::string_view user) {
+        Shard& shard = shard_of(user);
+        const std::lock_guard lock{shard.mutex};
+        const auto found = shard.map.find(user);
+        if (found == shard.map.end()) {
+            shard.map.emplace(user, 1);
+        } else {
+            found->second = saturating_add(found->second, 1);
+        }
+    }
+    std::int64_t get(std::string_view user) {
+        Shard& shard = shard_of(user);
+        const std::lock_guard lock{shard.mutex};
+        const auto found = shard.map.find(user);
+        return found == shard.map.end() ? 0 : found->second;
+    }
+    std::int64_t total() {
+        std::int64_t sum = 0;
+        for (const Shard& shard : shards) {
+            for (const auto& [user, one] : shard.map) {
+                sum += one;
+            }
+        }
+        return sum;
+    }
+    struct alignas(64) Shard {
+        std::mutex mutex;
+        boost::unordered_flat_map<std::string, std::int64_t, Hash, std::equal_to<>> map;
+    };
+    Shard& shard_of(std::string_view user) { return shards[Hash{}(user) % shard_count]; }
+    std::array<Shard, shard_count> shards;
+};
+#endif
+
+/// Calls measure<Map>() for each map that there is.
+template <typename Measure>
+void for_each_map(const Measure& measure) {
+    measure.template operator()<Ours<shard_count>>();
+    measure.template operator()<Ours<1>>();
+    measure.template operator()<Shared>();
+#if defined(UNFREEZE_HAVE_TBB)
+    measure.template operator()<Tbb>();
+#endif
+#if defined(UNFREEZE_HAVE_BOOST)
+    measure.template operator()<Boost>();
+#endif
+}
+
+/// What the threads of one run have in common.
+struct Load {
+    const std::vector<std::string>& names;
+    const std::vector<std::uint32_t>& turns;  // whose name is next
+    std::size_t threads = 0;
+    int gets = 0;  // in ten operations; the others add
+};
+
+/// A million draws from so many users: all alike, or by Zipf with exponent 1, where the second most
+/// active has half the turns of the first, the third a third. Who is how active is drawn, too, so
+/// that the active ones are no neighbours in memory.
+std::vector<std::uint32_t> draw_turns(std::size_t users, bool zipf) {
+    std::mt19937 random{1};
+    std::vector<double> weights;
+    for (std::size_t rank = 1; rank <= users; ++rank) {
+        weights.push_back(zipf ? 1.0 / static_cast<double>(rank) : 1.0);
+    }
+    std::shuffle(weights.begin(), weights.end(), random);
+    std::discrete_distribution<std::uint32_t> user(weights.begin(), weights.end());
+    std::vector<std::uint32_t> turns(1'000'000);
+    std::generate(turns.begin(), turns.end(), [&] { return user(random); });
+    return turns;
+}
+
+/// Keeps all threads at it for 0.1 s and gives the millions of operations a second. So long that
+/// each of 16 threads on 2 cores has some slices of time, and now and then loses its core with a
+/// lock held.
+template <typename Map>
+double measure_millions(Map& map, const Load& load) {
+    const std::int64_t sum_before = map.total();
+    std::atomic<bool> stop{false};
+    std::atomic<std::int64_t> operations{0};
+    std::atomic<std::int64_t> adds{0};
+    std::atomic<std::int64_t> missed{0};
+    std::latch start{static_cast<std::ptrdiff_t>(load.threads) + 1};
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < load.threads; ++i) {
+        threads.emplace_back([&, i] {
+            std::size_t next = load.turns.size() * i / load.threads;  // each has a place of its own
+            std::int64_t my_operations = 0;
+            std::int64_t my_adds = 0;
+            std::int64_t my_missed = 0;
+            start.arrive_and_wait();
+            for (; !stop.load(std::memory_order_relaxed); ++my_operations) {
+                const std::string_view name = load.names[load.turns[next]];
+                next = next + 1 < load.turns.size() ? next + 1 : 0;
+                if (my_operations % 10 < load.gets) {
+                    my_missed += map.get(name) == 0 ? 1 : 0;
+                } else {
+                    map.add(name);
+                    ++my_adds;
+                }
+            }
+            operations += my_operations;
+            adds += my_adds;
+            missed += my_missed;
+        });
+    }
+    start.arrive_and_wait();
+    const auto started = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    stop = true;
+    const std::chrono::duration<double, std::micro> took =
+        std::chrono::steady_clock::now() - started;
+    threads.clear();
+    CHECK(map.total() - sum_before == adds);
+    CHECK(missed == 0);
+    return static_cast<double>(operations) / took.count();
+}
+
+/// One line of the table, and for each map what each round has measured.
+struct Row {
+    bool zipf = false;
+    std::size_t threads = 0;
+    std::vector<std::vector<double>> millions;
+};
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+/// Measures the maps one after the other, and all of them again in each round: what else the
+/// machine has to do meets them all alike. Rounds have new maps, since where names lie is luck.
+void print_table(const std::vector<std::size_t>& thread_counts, int gets) {
+    constexpr int rounds = 5;
+    fmt::print("{:>9} {:<8} {:>7}", "users", "turns", "threads");
+    for_each_map([]<typename Map>() { fmt::print(" {:>14}", Map::name); });
+    fmt::print("\n");
+    for (const std::size_t users : {8, 10'000, 1'000'000}) {
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < users; ++i) {
+            names.push_back(fmt::format("user{}", i));
+        }
+        const std::vector<std::uint32_t> uniform = draw_turns(users, false);
+        const std::vector<std::uint32_t> zipf = draw_turns(users, true);
+        std::vector<Row> rows;
+        for (const bool by_zipf : {false, true}) {
+            for (const std::size_t threads : thread_counts) {
+                rows.push_back({by_zipf, threads, {}});
+            }
+        }
+        for (int round = 0; round < rounds; ++round) {
+            std::vector<std::function<double(const Load&)>> maps;
+            for_each_map([&]<typename Map>() {
+                const auto map = std::make_shared<Map>();
+                for (const std::string& name : names) {
+                    map->add(name);
+                }
+                maps.push_back([map](const Load& load) { return measure_millions(*map, load); });
+            });
+            for (Row& row : rows) {
+                row.millions.resize(maps.size());
+                const Load load{names, row.zipf ? zipf : uniform, row.threads, gets};
+                for (std::size_t i = 0; i < maps.size(); ++i) {
+                    row.millions[i].push_back(maps[i](load));
+                }
+            }
+        }
+        for (const Row& row : rows) {
+            fmt::print("{:>9} {:<8} {:>7}", users, row.zipf ? "Zipf" : "uniform", row.threads);
+            for (const std::vector<double>& millions : row.millions) {
+                fmt::print(" {:>14.2f}", median(millions));
+            }
+            fmt::print("\n");
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("Adds: millions a second, to one name each", "[.benchmark]") {
+    print_table({1, 2, 16}, 0);
+}
+
+TEST_CASE("Nine gets to one add: millions a second", "[.benchmark]") { print_table({16}, 9); }
