@@ -30,6 +30,8 @@ const Claim claims[] = {
     {"parallel-jobs", "several jobs are worked on at a time", 6, last, parallel_jobs},
     {"one-lock", "one lock caps the rate, whatever the workers", 7, 7, one_lock},
     {"hot-user", "the jobs of one user meet at a lock", 7, last, hot_user},
+    {"adds-up", "a reading of the counters always adds up", 9, last, adds_up},
+    {"drain", "no accepted job is lost on SIGTERM", 10, last, drain, true},
 };
 
 }  // namespace

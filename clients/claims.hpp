@@ -26,6 +26,7 @@ struct Claim {
     std::size_t first_stage;    // it holds from here ...
     std::size_t last_stage;     // ... up to here
     std::function<Finding(const Target&)> experiment;
+    bool ends_the_server = false;  // so it comes last, and takes a server that was started here
 
     bool holds_in(std::size_t stage) const { return first_stage <= stage && stage <= last_stage; }
 

@@ -25,4 +25,8 @@ Finding parallel_jobs(const Target& target);
 Finding one_lock(const Target& target);
 Finding hot_user(const Target& target);
 
+// What a server tells about itself, and how it ends.
+Finding adds_up(const Target& target);
+Finding drain(const Target& target);
+
 }  // namespace unfreeze

@@ -108,11 +108,16 @@ Process::~Process() {
     close(output_fd_);
 }
 
+bool Process::ended() const { return exit_status().has_value(); }
+
 /// Leaves the child to be reaped by the destructor, so that its pid stays ours until then.
-bool Process::ended() const {
+std::optional<int> Process::exit_status() const {
     siginfo_t info{};
-    return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-           info.si_pid == pid_;
+    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        info.si_pid != pid_) {
+        return std::nullopt;
+    }
+    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
 bool Process::wait_for_end(std::chrono::milliseconds patience) const {
@@ -182,6 +187,7 @@ ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds pati
     } else {
         wait_for_connect(patience);
     }
+    target_.process = &process_;
 }
 
 void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {

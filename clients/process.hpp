@@ -38,6 +38,9 @@ public:
     bool ended() const;
     bool wait_for_end(std::chrono::milliseconds patience) const;
 
+    /// Nothing as long as it runs, 128 and the signal's number where one has ended it.
+    std::optional<int> exit_status() const;
+
     /// Waits until `text` stands in the output; false where it does not within `patience`.
     bool wait_for_output(std::string_view text,
                          std::chrono::milliseconds patience = std::chrono::seconds{5});

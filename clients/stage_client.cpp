@@ -231,6 +231,11 @@ private:
         std::string json;
         for (const std::string_view name : client_.claims) {
             const Claim& tested = claim(name);
+            if (tested.ends_the_server && !spawned_) {
+                say(fmt::format("  {:<52}not tried: it ends the server (see --spawn)\n",
+                                tested.sentence));
+                continue;
+            }
             const Finding finding = tested.experiment(target_);
             const bool expected = finding.holds == tested.holds_in(client_.stage);
             claims_as_taught_ = claims_as_taught_ && expected;

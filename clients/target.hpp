@@ -8,10 +8,13 @@
 
 namespace unfreeze {
 
+class Process;
+
 /// The server under test.
 struct Target {
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;
+    Process* process = nullptr;  // where it was started here, and can be told to end
 
     asio::ip::tcp::endpoint endpoint() const { return {asio::ip::make_address(host), port}; }
     std::string name() const;  // "127.0.0.1:8080"

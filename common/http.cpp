@@ -119,7 +119,8 @@ Response error_response(int status, std::string_view reason, std::string_view de
 
 void append_response(std::string& out, const Response& response, const Request& request) {
     // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
-    const std::string_view connection = !request.keep_alive          ? "Connection: close\r\n"
+    const std::string_view connection = !request.keep_alive || response.close
+                                            ? "Connection: close\r\n"
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
     fmt::format_to(std::back_inserter(out),

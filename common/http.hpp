@@ -33,6 +33,7 @@ struct Response {
     std::string body;
     std::string_view fields = {};  // further field lines, each with its CRLF: "Allow: POST\r\n"
     std::string_view content_type = "application/json";
+    bool close = false;  // the connection ends behind it, whatever the client would like
 };
 
 /// {"status":"error","reason":REASON,"detail":DETAIL}, the detail left out where it is empty.

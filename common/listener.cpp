@@ -67,12 +67,20 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
         asio::error_code error;
         tcp::socket socket = co_await acceptor_.async_accept(
             server, asio::redirect_error(asio::use_awaitable, error));
-        if (!must_pause(error)) {
+        if (!acceptor_.is_open()) {
+            pause_.expires_at(std::chrono::steady_clock::time_point::max());
+        } else if (!must_pause(error)) {
             co_return accepted(std::move(socket));
+        } else {
+            pause_.expires_after(failure_pause);
         }
-        pause_.expires_after(failure_pause);
         co_await pause_.async_wait(asio::use_awaitable);
     }
+}
+
+void Listener::close() {
+    asio::error_code closed_anyway;
+    acceptor_.close(closed_anyway);
 }
 
 /// Whether to try again later; throws where trying again is of no use. What is left besides

@@ -36,6 +36,9 @@ public:
     /// The same, for a connection that is to be served by another io_context than the listener's.
     asio::awaitable<tcp::socket> async_accept(asio::io_context& server);
 
+    /// Nobody gets in from here on: the kernel refuses clients, and async_accept() never returns.
+    void close();
+
 private:
     bool must_pause(const asio::error_code& error);
     tcp::socket accepted(tcp::socket socket);

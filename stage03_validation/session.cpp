@@ -69,12 +69,26 @@ asio::awaitable<const Request*> Session::next() {
 }
 
 void Session::reply(const Response& response) {
-    const Request& request = parser_.request();
+    Request request = parser_.request();
+    request.keep_alive = request.keep_alive && !response.close && !finishing_;
     append_response(output_, response, request);
     timed_phase_.reset();
+    looking_ = request.method == "GET" || request.method == "HEAD";
     if (!request.keep_alive) {
         state_ = State::closing;
     }
+}
+
+bool Session::finish() {
+    const bool idle = timed_phase_ == Phase::idle;  // so it waits for bytes in read()
+    if (idle && looking_) {
+        return true;
+    }
+    finishing_ = true;
+    if (idle) {
+        deadline_.expire_at(Deadline::clock::now());
+    }
+    return false;
 }
 
 asio::awaitable<void> Session::flush() {
@@ -112,9 +126,12 @@ asio::awaitable<void> Session::read() {
 
     // Wait first, then read: while a client is silent no buffer waits with it.
     asio::error_code error;
-    co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                                asio::redirect_error(asio::use_awaitable, error));
-    if (deadline_.expired()) {
+    const auto last_look = [&] { return finishing_ && phase == Phase::idle; };
+    if (!last_look()) {
+        co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                                    asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (deadline_.expired() && !last_look()) {
         refuse(error_response(408, "timeout",
                               fmt::format("the {} took longer than {} ms",
                                           phase == Phase::idle   ? "next request"
@@ -126,6 +143,9 @@ asio::awaitable<void> Session::read() {
     const std::span<char> buffer = read_buffer();
     const std::size_t bytes = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
     if (error == asio::error::would_block) {
+        if (last_look()) {
+            state_ = State::closing;
+        }
         co_return;  // woken for nothing: next() comes back here
     }
     if (error == asio::error::eof && phase != Phase::idle) {

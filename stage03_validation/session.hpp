@@ -42,6 +42,13 @@ public:
     /// A client that does not take them in time has left, as far as we can tell.
     asio::awaitable<void> flush();
 
+    /// The request in hand is the last one: the connection closes behind its answer, and at once
+    /// where there is none. Only a client that did no more than look, by GET or HEAD, may go on
+    /// looking: true for such a one. To be called on the session's thread.
+    bool finish();
+
+    asio::any_io_executor get_executor() { return socket_.get_executor(); }
+
 private:
     using Phase = RequestParser::Phase;
 
@@ -64,6 +71,8 @@ private:
     Deadline::clock::time_point due_;   // ... and by when: more bytes buy no more time
     std::string output_;                // answers on their way
     bool refused_ = false;              // the client may be sending what nobody will read
+    bool looking_ = false;              // its last request changed nothing
+    bool finishing_ = false;            // its next answer is the last one
     State state_ = State::open;
 };
 

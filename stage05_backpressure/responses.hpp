@@ -18,4 +18,11 @@ inline Response rejected_response(std::string_view reason) {
             .fields = "Retry-After: 1\r\n"};
 }
 
+/// The same from a server that is about to end: the connection ends with it.
+inline Response ending_response() {
+    Response response = rejected_response("shutting_down");
+    response.close = true;
+    return response;
+}
+
 }  // namespace unfreeze

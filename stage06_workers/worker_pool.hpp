@@ -1,43 +1,92 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
+#include <mutex>
+#include <stop_token>
+#include <string_view>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-#include "stage03_validation/event.hpp"
+#include "common/log.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
+#include "stage06_workers/named_thread.hpp"
 
 namespace unfreeze {
 
-/// Threads that take events off one queue, as many at a time as there are threads. They share
-/// nothing but the queue, which hands each event to one of them.
+/// Threads that take jobs off one queue, as many at a time as there are threads. They share nothing
+/// but the queue, which hands each job to one of them.
+template <typename Job>
 class WorkerPool {
 public:
-    using Work = std::function<void(const Event& event, std::size_t worker)>;
+    using Work = std::function<void(const Job& job, std::size_t worker)>;
 
     /// Starts `workers` threads, numbered from 1, that call `work`, several at the same time. The
     /// queue outlives the pool. Exits with 2 and a sentence where the machine has too few threads
     /// left.
-    WorkerPool(std::size_t workers, BoundedQueue<Event>& queue, Work work);
+    WorkerPool(std::size_t workers, BoundedQueue<Job>& queue, std::type_identity_t<Work> work)
+        : queue_{queue}, work_{std::move(work)}, running_{workers} {
+        for (std::size_t number = 1; number <= workers; ++number) {
+            threads_.push_back(
+                start_thread(fmt::format("worker {}", number), [this, number] { run(number); }));
+        }
+    }
 
     /// Closes the queue, has what is in it worked off, and waits for that.
-    ~WorkerPool();
+    ~WorkerPool() {
+        queue_.close();  // the threads end when it is empty, and are joined as threads_ goes
+    }
 
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
-    /// Events whose work ended in an exception. It is reported, and its worker takes the next one.
+    /// Jobs whose work ended in an exception. It is reported, and its worker takes the next one.
     std::uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
 
-private:
-    void run(std::size_t number);
+    /// Waits for all work to have ended, which it does behind the queue's close(). False where the
+    /// deadline or the stop comes first.
+    bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop) {
+        std::unique_lock lock{mutex_};
+        return ended_.wait_until(lock, stop, deadline, [this] { return running_ == 0; });
+    }
 
-    BoundedQueue<Event>& queue_;
+private:
+    /// A worker's life. What one job's work throws is that job's misfortune and nobody else's: a
+    /// thread that let it out would end the program, and all that waits in the queue with it.
+    void run(std::size_t number) {
+        const auto failed = [&](std::string_view why) {
+            failed_.fetch_add(1, std::memory_order_relaxed);
+            notice(fmt::format("worker {}: the work on an event failed: {}", number, why));
+        };
+        while (const auto job = queue_.pop()) {
+            try {
+                work_(*job, number);
+            } catch (const std::exception& error) {
+                failed(error.what());
+            } catch (...) {
+                failed("an exception of no known type");
+            }
+        }
+        const std::lock_guard lock{mutex_};
+        --running_;
+        ended_.notify_all();
+    }
+
+    BoundedQueue<Job>& queue_;
     const Work work_;
     std::atomic<std::uint64_t> failed_ = 0;
+    std::mutex mutex_;     // guards the next one
+    std::size_t running_;  // threads that have yet to end
+    std::condition_variable_any ended_;
     std::vector<std::jthread> threads_;  // started last, when all that they use is there
 };
 

@@ -5,12 +5,16 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include "common/catch.hpp"
+#include "stage03_validation/event.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
@@ -59,6 +63,25 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
     }
     CHECK(sum == 999 * 1'000 / 2);
     CHECK(queue.try_push({}) == PushStatus::closed);
+}
+
+TEST_CASE("Whoever waits for the end learns of it, or that it has not come in time") {
+    BoundedQueue<Event> queue{10};
+    std::promise<void> let_go;
+    WorkerPool pool{
+        2, queue, [gate = let_go.get_future().share()](const Event&, std::size_t) { gate.wait(); }};
+    CHECK(queue.push({}) == PushStatus::success);
+    std::stop_source stop;
+    const auto until = [](auto patience) { return std::chrono::steady_clock::now() + patience; };
+    CHECK(!pool.wait_until(until(0ms), stop.get_token()));  // not closed
+    queue.close();
+    CHECK(!pool.wait_until(until(20ms), stop.get_token()));  // a job goes on
+    std::jthread impatient{[&] { stop.request_stop(); }};
+    CHECK(!pool.wait_until(until(10s), stop.get_token()));
+    impatient.join();
+    let_go.set_value();
+    CHECK(pool.wait_until(until(10s), {}));
+    CHECK(pool.wait_until(until(0ms), {}));
 }
 
 TEST_CASE("What one job throws is counted, and the others are done") {

@@ -12,6 +12,16 @@ namespace unfreeze {
 
 using milliseconds = std::chrono::duration<double, std::milli>;
 
+namespace {
+
+/// fmt::print throws where nothing can be written. A report is not worth a server.
+void print(std::string line) {
+    line += '\n';
+    std::fwrite(line.data(), 1, line.size(), stdout);
+}
+
+}  // namespace
+
 void LockFigures::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
     wait.record(std::chrono::duration_cast<std::chrono::microseconds>(waited));
     hold.record(std::chrono::duration_cast<std::chrono::microseconds>(held));
@@ -34,22 +44,25 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                        name, balance, milliseconds{waited}.count(), milliseconds{held}.count());
 }
 
-LockReport::LockReport(asio::io_context& io) : signals_{io, SIGINT, SIGTERM} {
-    signals_.async_wait([this](const asio::error_code& error, int signal) {
+LockReport::LockReport()
+    : printer_{[this](const std::stop_token& stop) { print_each_second(stop); }} {}
+
+LockReport::LockReport(asio::io_context& io) : LockReport{} {
+    signals_.emplace(io, SIGINT, SIGTERM);
+    signals_->async_wait([this](const asio::error_code& error, int signal) {
         if (!error) {
             print_at_the_end(signal);
         }
     });
-    printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};
 }
 
 void LockReport::add(std::size_t worker, std::string_view user, std::int64_t balance,
                      std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
-    const std::string line = to_line(worker, user, balance, waited, held);
+    std::string line = to_line(worker, user, balance, waited, held);
     const std::lock_guard lock{mutex_};
     second_.add(waited, held);
     total_.add(waited, held);
-    fmt::print("{}\n", line);
+    print(std::move(line));
 }
 
 void LockReport::print_each_second(const std::stop_token& stop) {
@@ -62,20 +75,25 @@ void LockReport::print_each_second(const std::stop_token& stop) {
         last = clock::now();
         const LockFigures second = std::exchange(second_, {});
         if (second.jobs() > 0) {
-            fmt::print("[second] {:.1f} jobs a second   {}\n",
-                       static_cast<double>(second.jobs()) / span.count(), to_text(second));
+            print(fmt::format("[second] {:.1f} jobs a second   {}",
+                              static_cast<double>(second.jobs()) / span.count(), to_text(second)));
             std::fflush(stdout);  // for whoever reads at the other end of a pipe
         }
     }
 }
 
 void LockReport::print_at_the_end(int signal) {
-    std::signal(signal, SIG_DFL);
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
     alarm(1);  // ends the process where nobody reads its output, and a writer keeps the lock
-    const std::lock_guard lock{mutex_};
-    fmt::print("[total] {} jobs   {}\n", total_.jobs(), to_text(total_));
-    std::fflush(stdout);
+    print_total();
     std::raise(signal);
+}
+
+void LockReport::print_total() {
+    const std::lock_guard lock{mutex_};
+    print(fmt::format("[total] {} jobs   {}", total_.jobs(), to_text(total_)));
+    std::fflush(stdout);
 }
 
 }  // namespace unfreeze

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -33,24 +34,31 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
 /// Tells on standard output what the workers have to do with the lock: a line for each job, one for
-/// each second that had any, and one for all when a signal ends the server. Where nobody reads the
-/// output, the workers wait, and nobody else: connections are served by other threads.
+/// each second that had any, and one for all at the end. Where nobody reads the output, the workers
+/// wait, and nobody else: connections are served by other threads. Where it can't be written, as on
+/// a full disk, it is lost, and nothing else.
 class LockReport {
 public:
-    /// Starts to report. SIGINT and SIGTERM end the process as they always do, behind the last
-    /// line. Where there is no room for that, the process ends by SIGALRM, or by a second one of
-    /// them.
+    /// Starts to report. Whoever ends the server calls print_total().
+    LockReport();
+
+    /// The same, and ends the server: SIGINT and SIGTERM end the process as they always do, behind
+    /// the last line. Where there is no room for that, the process ends by SIGALRM, or by a second
+    /// signal.
     explicit LockReport(asio::io_context& io);
 
     /// After a job, from any thread, and not under the lock.
     void add(std::size_t worker, std::string_view user, std::int64_t balance,
              std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
+    /// The line for all jobs; waits while another line is being printed.
+    void print_total();
+
 private:
     void print_each_second(const std::stop_token& stop);
     void print_at_the_end(int signal);
 
-    asio::signal_set signals_;
+    std::optional<asio::signal_set> signals_;
     std::mutex mutex_;  // guards the two below, and keeps lines apart
     LockFigures second_;
     LockFigures total_;

@@ -1,0 +1,131 @@
+#include "stage09_metrics/monitor.hpp"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+
+#include <iterator>
+
+namespace unfreeze {
+namespace {
+
+/// A client's browser is to run what the page brings along, and to load nothing else.
+constexpr std::string_view page_fields =
+    "Cache-Control: no-cache\r\n"
+    "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data:; connect-src 'self'\r\n";
+
+/// Whether the body is an object whose `type` says so. Iterative, so that depth costs no stack.
+bool asks_for_metrics(std::string_view body) {
+    rapidjson::Document document;
+    document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+    if (document.HasParseError() || !document.IsObject()) {
+        return false;
+    }
+    const auto type = document.FindMember("type");
+    return type != document.MemberEnd() && type->value.IsString() && type->value == "metrics";
+}
+
+/// Writes families of metrics, each with its HELP and TYPE.
+class Exposition {
+public:
+    template <typename Number>
+    void add(std::string_view name, std::string_view type, std::string_view help, Number value) {
+        head(name, type, help);
+        fmt::format_to(end(), "unfreeze_{} {}\n", name, value);
+    }
+
+    /// Prometheus wants each bucket to hold all that is smaller, too, and the last one to be the
+    /// count: it is made of them, so that it always is.
+    void add(std::string_view name, std::string_view help, const Histogram& histogram) {
+        head(name, "histogram", help);
+        const auto counts = histogram.read();
+        std::uint64_t so_far = 0;
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            so_far += counts[i];
+            const std::string le = i < Histogram::ends_ms.size()
+                                       ? fmt::format("{}", Histogram::ends_ms[i] / 1e3)
+                                       : "+Inf";
+            fmt::format_to(end(), "unfreeze_{}_bucket{{le=\"{}\"}} {}\n", name, le, so_far);
+        }
+        fmt::format_to(end(), "unfreeze_{0}_sum {1}\nunfreeze_{0}_count {2}\n", name,
+                       histogram.sum().count(), so_far);
+    }
+
+    std::string take() { return std::move(text_); }
+
+private:
+    std::back_insert_iterator<std::string> end() { return std::back_inserter(text_); }
+
+    void head(std::string_view name, std::string_view type, std::string_view help) {
+        fmt::format_to(end(), "# HELP unfreeze_{0} {1}\n# TYPE unfreeze_{0} {2}\n", name, help,
+                       type);
+    }
+
+    std::string text_;
+};
+
+}  // namespace
+
+std::optional<Response> look(const Request& request, const Metrics& metrics, const Levels& levels) {
+    const bool looks = request.method == "GET" || request.method == "HEAD";
+    if (request.path() == "/metrics") {
+        if (!looks) {
+            return error_response(405, "method_not_allowed", "metrics are read by GET",
+                                  "Allow: GET, HEAD\r\n");
+        }
+        return Response{.body = to_exposition(metrics, levels),
+                        .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+    }
+    if (request.path() != "/") {
+        return std::nullopt;
+    }
+    if (looks) {
+        return Response{.body = std::string{page()},
+                        .fields = page_fields,
+                        .content_type = "text/html; charset=utf-8"};
+    }
+    if (request.method != "POST") {
+        return error_response(405, "method_not_allowed", "events come by POST, the page by GET",
+                              "Allow: GET, HEAD, POST\r\n");
+    }
+    if (asks_for_metrics(request.body)) {
+        return Response{.body = to_json(metrics.events.read())};
+    }
+    return std::nullopt;
+}
+
+std::string to_json(const Reading& reading) {
+    return fmt::format(R"({{"received":{},"processed":{},"dropped":{},"pending":{}}})",
+                       reading.received, reading.processed, reading.dropped, reading.pending());
+}
+
+std::string to_line(const Reading& reading) {
+    return fmt::format("received={} processed={} dropped={} pending={}", reading.received,
+                       reading.processed, reading.dropped, reading.pending());
+}
+
+std::string to_exposition(const Metrics& metrics, const Levels& levels) {
+    const Reading events = metrics.events.read();
+    Exposition text;
+    text.add("events_received_total", "counter", "Events that came.", events.received);
+    text.add("events_processed_total", "counter", "Events that have been worked on.",
+             events.processed);
+    text.add("events_dropped_total", "counter", "Events refused, as there was no room for them.",
+             events.dropped);
+    text.add("events_pending", "gauge", "Events accepted and not yet processed.", events.pending());
+    text.add("requests_invalid_total", "counter", "Requests that held neither event nor query.",
+             metrics.invalid.read());
+    text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
+    text.add("queue_depth", "gauge", "Events that wait for a worker.", levels.queue_depth);
+    text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue_capacity);
+    text.add("workers", "gauge", "Threads that work on events.", levels.workers);
+    text.add("workers_busy", "gauge", "Workers that have an event in hand.", metrics.busy.read());
+    text.add("draining", "gauge", "1 while the server finishes, and takes no more events.",
+             levels.draining ? 1 : 0);
+    text.add("queue_wait_seconds", "Time that events have waited for a worker.", metrics.queued);
+    text.add("event_duration_seconds", "Time from an event's acceptance to the end of its work.",
+             metrics.processed);
+    return text.take();
+}
+
+}  // namespace unfreeze

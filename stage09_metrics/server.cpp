@@ -1,0 +1,140 @@
+// Stage 9: counters without locks, and a server that one can see into.
+#include <asio.hpp>
+#include <mutex>
+#include <thread>
+
+#include "common/http.hpp"
+#include "common/listener.hpp"
+#include "common/spawn.hpp"
+#include "stage03_validation/session.hpp"
+#include "stage04_state/balances.hpp"
+#include "stage04_state/query.hpp"
+#include "stage05_backpressure/bounded_queue.hpp"
+#include "stage05_backpressure/connection_limit.hpp"
+#include "stage05_backpressure/responses.hpp"
+#include "stage06_workers/io_threads.hpp"
+#include "stage06_workers/worker_pool.hpp"
+#include "stage07_contention/lock_report.hpp"
+#include "stage07_contention/timed_lock.hpp"
+#include "stage08_sharding/sharded_map.hpp"
+#include "stage09_metrics/metrics.hpp"
+#include "stage09_metrics/monitor.hpp"
+
+namespace unfreeze {
+
+// ---- options ----------------------------------------------------------------------------------
+
+struct Options {
+    ListenOptions listen;
+    SessionLimits limits;
+    std::chrono::milliseconds work_ms{100};  // what the work on an event takes
+    std::chrono::milliseconds hold_ms{10};   // of work under the lock
+    std::size_t queue_capacity = 100;        // events that may wait for a worker
+    std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
+    std::size_t workers = 16;                // threads that work on events
+    std::size_t io_threads = 1;              // threads that serve connections
+    std::size_t shards = 64;                 // locks that share the users among them
+};
+
+Options parse_options(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Stage 9: many workers, many locks, and counters that need none."};
+    add_listen_options(command_line, options.listen);
+    add_session_limits(command_line, options.limits);
+    command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
+    command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
+    command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
+    command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
+    command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
+    command_line.add("--io-threads", options.io_threads, 1, 64, "threads that serve connections");
+    command_line.add_power_of_two("--shards", options.shards, 65'536, "locks among the users");
+    command_line.parse(argc, argv);
+    return options;
+}
+
+// ---- handle -----------------------------------------------------------------------------------
+
+/// What all sessions share.
+struct Server {
+    const Options& options;
+    IoThreads& io;
+    ConnectionLimit connections{io.first(), options.connections_max};
+    BoundedQueue<Job> queue{options.queue_capacity};
+    Metrics metrics = {};
+    ShardedMap<TimedLock<std::mutex>> balances{options.shards};
+    LockReport report{io.first()};
+};
+
+/// The answer to one request: what its event asks for, or why it has none.
+Response answer(const Request& request, Server& server) {
+    auto message = read_message(request);
+    if (const auto* refusal = std::get_if<Response>(&message)) {
+        const Levels levels{server.queue.size(), server.queue.capacity(), server.options.workers};
+        if (auto view = look(request, server.metrics, levels)) {
+            return *std::move(view);
+        }
+        server.metrics.invalid.add();
+        return *refusal;
+    }
+    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
+        return balance_response(query->user, server.balances.get(query->user));
+    }
+    server.metrics.events.received.add();
+    const PushStatus pushed = server.queue.try_push({std::get<Event>(std::move(message))});
+    if (pushed == PushStatus::success) {
+        return accepted_response();
+    }
+    server.metrics.events.dropped.add();
+    return rejected_response("server_busy");
+}
+
+/// Answers one client's requests in order until the session is over.
+asio::awaitable<void> handle(tcp::socket socket, Server& server) {
+    const Gauge::One open{server.metrics.connections};
+    Session session{std::move(socket), server.options.limits};
+    while (const Request* request = co_await session.next()) {
+        session.reply(answer(*request, server));
+    }
+}
+
+/// Accepts clients, and has each handled by a coroutine of its own.
+asio::awaitable<void> accept_all(Listener& listener, Server& server) {
+    for (;;) {
+        ConnectionLimit::Place place = co_await server.connections.async_take();
+        tcp::socket socket = co_await listener.async_accept(server.io.next());
+        const auto executor = socket.get_executor();  // asked before the socket moves
+        asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
+    }
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+/// Adds an event to its user's balance. The sleeps stand for slow work, the second one for what is
+/// done under the lock, where all workers wait that have an event of the same shard.
+void work(const Job& job, std::size_t worker, Server& server) {
+    const auto& [event, accepted] = job;
+    const JobInHand counted{server.metrics, accepted};
+    std::this_thread::sleep_for(server.options.work_ms);
+    std::int64_t balance = 0;
+    const TimedLock lock = server.balances.update(event.user, [&](std::int64_t before) {
+        std::this_thread::sleep_for(server.options.hold_ms);
+        return balance = saturating_add(before, event.amount);
+    });
+    server.report.add(worker, event.user, balance, lock.wait(), lock.hold());
+}
+
+}  // namespace unfreeze
+
+// ---- main -------------------------------------------------------------------------------------
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    const Options options = parse_options(argc, argv);
+    IoThreads io{options.io_threads};
+    Server server{options, io};
+    const WorkerPool workers{options.workers, server.queue,
+                             [&](const Job& job, std::size_t n) { work(job, n, server); }};
+    Listener listener{io.first(), options.listen};
+    asio::co_spawn(io.first(), accept_all(listener, server), stop_on_exception);
+    io.run();
+}

@@ -1,0 +1,51 @@
+#include "stage10_shutdown/sessions.hpp"
+
+namespace unfreeze {
+
+Sessions::Entry::Entry(Sessions& sessions, Session& session) : sessions_{sessions} {
+    const std::lock_guard lock{sessions_.mutex_};
+    id_ = ++sessions_.last_id_;
+    sessions_.open_.emplace(id_, Open{session});
+    if (sessions_.finishing_) {
+        session.finish();
+    }
+}
+
+Sessions::Entry::~Entry() {
+    const std::lock_guard lock{sessions_.mutex_};
+    sessions_.staying_ -= sessions_.open_.at(id_).stays ? 1 : 0;
+    sessions_.open_.erase(id_);
+    sessions_.ended_.notify_all();
+}
+
+void Sessions::finish() {
+    const std::lock_guard lock{mutex_};
+    finishing_ = true;
+    for (const auto& [id, open] : open_) {
+        asio::post(open.session.get_executor(), [this, id = id] { finish(id); });
+    }
+}
+
+/// On the thread of the session, if it is still there: so it can't go in the meantime.
+void Sessions::finish(std::uint64_t id) {
+    const std::lock_guard lock{mutex_};
+    const auto found = open_.find(id);
+    if (found != open_.end() && found->second.session.finish()) {
+        found->second.stays = true;
+        ++staying_;
+        ended_.notify_all();
+    }
+}
+
+bool Sessions::finishing() const {
+    const std::lock_guard lock{mutex_};
+    return finishing_;
+}
+
+bool Sessions::wait_until(std::chrono::steady_clock::time_point deadline,
+                          const std::stop_token& stop) {
+    std::unique_lock lock{mutex_};
+    return ended_.wait_until(lock, stop, deadline, [this] { return open_.size() == staying_; });
+}
+
+}  // namespace unfreeze
