@@ -80,12 +80,11 @@ void Session::reply(const Response& response) {
 }
 
 bool Session::finish() {
-    const bool idle = timed_phase_ == Phase::idle;  // so it waits for bytes in read()
-    if (idle && looking_) {
+    if (looking_ && parser_.phase() == Phase::idle) {
         return true;
     }
     finishing_ = true;
-    if (idle) {
+    if (timed_phase_ == Phase::idle) {  // so it waits for bytes, in read()
         deadline_.expire_at(Deadline::clock::now());
     }
     return false;

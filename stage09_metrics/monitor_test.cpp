@@ -1,1 +1,146 @@
+#include "stage09_metrics/monitor.hpp"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <sstream>
+#include <vector>
+
 #include "common/catch.hpp"
+
+using namespace unfreeze;
+
+namespace {
+
+std::optional<Response> look_at(std::string_view method, std::string_view target,
+                                std::string_view body = "", const Metrics& metrics = {}) {
+    return look({.method = method, .target = target, .body = body}, metrics, {});
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::istringstream in{text};
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE("The four numbers, as an answer and as a line, add up") {
+    const Reading reading{.received = 10, .processed = 4, .dropped = 1};
+    CHECK(to_json(reading) == R"({"received":10,"processed":4,"dropped":1,"pending":5})");
+    CHECK(to_line(reading) == "received=10 processed=4 dropped=1 pending=5");
+}
+
+TEST_CASE("Who asks for metrics is answered, who asks for anything else is not") {
+    Metrics metrics;
+    metrics.events.received.add(3);
+    const auto asked = look_at("POST", "/", R"({"type":"metrics"})", metrics);
+    REQUIRE(asked);
+    CHECK(asked->status == 200);
+    CHECK(asked->body == R"({"received":3,"processed":0,"dropped":0,"pending":3})");
+    for (const char* const other :
+         {"", "{}", R"({"type":"balance"})", R"({"type":7})", R"(["type","metrics"])", "metrics",
+          R"({"type":"metrics")", R"({"type":"metrics"} x)", "null"}) {
+        INFO(other);
+        CHECK(!look_at("POST", "/", other));
+    }
+    const std::string deep(60'000, '[');
+    CHECK(!look_at("POST", "/", deep));
+    CHECK(!look_at("GET", "/nowhere"));
+}
+
+TEST_CASE("GET shows the page and the exposition, other methods learn which are allowed") {
+    const auto page_shown = look_at("GET", "/?x=1");
+    REQUIRE(page_shown);
+    CHECK(page_shown->content_type == "text/html; charset=utf-8");
+    CHECK(page_shown->body.starts_with("<!doctype html>"));
+    CHECK(page_shown->body.find("</html>") != std::string::npos);
+    const auto exposition = look_at("HEAD", "/metrics");
+    REQUIRE(exposition);
+    CHECK(exposition->content_type == "text/plain; version=0.0.4; charset=utf-8");
+    for (const auto& [target, allowed] :
+         {std::pair{"/", "Allow: GET, HEAD, POST\r\n"}, {"/metrics", "Allow: GET, HEAD\r\n"}}) {
+        const auto refusal = look_at("DELETE", target);
+        REQUIRE(refusal);
+        CHECK(refusal->status == 405);
+        CHECK(refusal->fields == allowed);
+    }
+    CHECK(look_at("POST", "/metrics")->status == 405);
+}
+
+TEST_CASE("The page brings along all that it needs") {
+    const std::string text{page()};
+    CHECK(text.size() < 64 * 1024);
+    for (const char* const foreign : {"http://", "https://", "src=", "@import", "url("}) {
+        INFO(foreign);
+        CHECK(text.find(foreign) == std::string::npos);
+    }
+}
+
+/// The rules of the text format, version 0.0.4, as far as we use it: HELP and TYPE stand before
+/// their samples, no sample twice, and a histogram's buckets never shrink and end with the count.
+TEST_CASE("The exposition is what Prometheus reads") {
+    Metrics metrics;
+    metrics.events.received.add(7);
+    metrics.events.dropped.add(2);
+    metrics.invalid.add();
+    for (const int ms : {0, 3, 30, 3'000, 100'000}) {
+        metrics.queued.record(std::chrono::milliseconds{ms});
+    }
+    const Gauge::One open{metrics.connections};
+    const std::string text = to_exposition(
+        metrics, {.queue_depth = 5, .queue_capacity = 100, .workers = 16, .draining = true});
+    CHECK(text.ends_with("\n"));
+    std::set<std::string> samples;
+    std::string family;
+    std::string type;
+    std::uint64_t bucket = 0;
+    for (const std::string& line : lines_of(text)) {
+        INFO(line);
+        std::istringstream words{line};
+        std::string first;
+        std::string second;
+        std::string third;
+        words >> first >> second >> third;
+        if (first == "#" && second == "HELP") {
+            family = third;
+            CHECK(line.size() > line.find(third) + third.size() + 5);
+            continue;
+        }
+        if (first == "#") {
+            CHECK(second == "TYPE");
+            CHECK(third == family);
+            words >> type;
+            CHECK((type == "counter") == family.ends_with("_total"));
+            bucket = 0;
+            continue;
+        }
+        CHECK(samples.insert(first).second);
+        CHECK(first.starts_with(family));
+        const double value = std::stod(second);
+        if (first.find("_bucket{") != std::string::npos) {
+            CHECK(static_cast<std::uint64_t>(value) >= bucket);
+            bucket = static_cast<std::uint64_t>(value);
+        } else if (first.ends_with("_count")) {
+            CHECK(static_cast<std::uint64_t>(value) == bucket);
+        }
+    }
+    for (const char* const sample :
+         {"unfreeze_events_received_total 7", "unfreeze_events_processed_total 0",
+          "unfreeze_events_dropped_total 2", "unfreeze_events_pending 5",
+          "unfreeze_requests_invalid_total 1", "unfreeze_connections_open 1",
+          "unfreeze_queue_depth 5", "unfreeze_queue_capacity 100", "unfreeze_workers 16",
+          "unfreeze_workers_busy 0", "unfreeze_draining 1",
+          "unfreeze_queue_wait_seconds_bucket{le=\"0.001\"} 1",
+          "unfreeze_queue_wait_seconds_bucket{le=\"0.005\"} 2",
+          "unfreeze_queue_wait_seconds_bucket{le=\"60\"} 4",
+          "unfreeze_queue_wait_seconds_bucket{le=\"+Inf\"} 5",
+          "unfreeze_queue_wait_seconds_sum 103.033", "unfreeze_queue_wait_seconds_count 5",
+          "unfreeze_event_duration_seconds_count 0"}) {
+        INFO(text);
+        CHECK(text.find(fmt::format("\n{}\n", sample)) != std::string::npos);
+    }
+}

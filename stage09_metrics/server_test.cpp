@@ -1,1 +1,104 @@
-#include "common/catch.hpp"
+#include <list>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string ask(const Target& target, std::string_view request) {
+    Connection connection{target};
+    connection.send(request);
+    const auto response = connection.receive();
+    return response ? fmt::format("{} {}", response->status, response->body) : "no answer";
+}
+
+const std::string metrics_query = post(R"({"type":"metrics"})");
+const std::string scrape = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 9 as taught") {
+    check_all_claims("stage09_metrics", 9, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("Each variant of stage 9 turns the claim that it names") {
+    check_variants(source_tree / "stage09_metrics", 9, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("A wrong start of stage 9 ends in one sentence") {
+    check_start_errors("stage09_metrics");
+}
+
+TEST_CASE("The client of stage 9 tells stage 9 from its neighbours") {
+    const char* const flags = "--requests 500";
+    check_verdict(9, "stage09_metrics --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
+    check_verdict(9, "stage08_sharding --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
+    check_verdict(9, "stage10_shutdown --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
+}
+
+TEST_CASE("The server counts what its clients have seen") {
+    ServerProcess server{
+        server_command("stage09_metrics --queue-capacity 10 --workers 2 --work-ms 5 --hold-ms 0 "
+                       "--io-threads 2")};
+    const Target& target = server.target();
+    const LoadReport load =
+        run_load(target, {.requests = 2'000, .concurrency = 50, .keep_alive = true});
+    REQUIRE(load.accepted + load.rejected == 2'000);
+    CHECK(load.accepted > 0);
+    CHECK(load.rejected > 0);
+    const std::string expected =
+        fmt::format(R"(200 {{"received":2000,"processed":{},"dropped":{},"pending":0}})",
+                    load.accepted, load.rejected);
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (ask(target, metrics_query) != expected && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    CHECK(ask(target, metrics_query) == expected);
+    CHECK(ask(target, post("no event")).starts_with("400 "));
+    CHECK(ask(target, "GET /nowhere HTTP/1.1\r\nHost: unfreeze\r\n\r\n").starts_with("404 "));
+    CHECK(ask(target, post(R"({"type":"balance","user":"user0"})")).starts_with("200 "));
+    const std::string text = ask(target, scrape);
+    for (const std::string& sample :
+         {std::string{"unfreeze_requests_invalid_total 2"},
+          std::string{"unfreeze_events_received_total 2000"},
+          fmt::format("unfreeze_events_dropped_total {}", load.rejected),
+          fmt::format("unfreeze_queue_wait_seconds_count {}", load.accepted),
+          fmt::format("unfreeze_event_duration_seconds_count {}", load.accepted),
+          std::string{"unfreeze_queue_depth 0"}, std::string{"unfreeze_queue_capacity 10"},
+          std::string{"unfreeze_workers 2"}, std::string{"unfreeze_workers_busy 0"}}) {
+        INFO(sample);
+        INFO(text);
+        CHECK(text.find('\n' + sample + '\n') != std::string::npos);
+    }
+}
+
+TEST_CASE("Who is connected, who works and who waits is told while it is so") {
+    ServerProcess server{
+        server_command("stage09_metrics --queue-capacity 10 --workers 2 --work-ms 3000")};
+    std::list<Connection> connected;
+    for (int i = 0; i < 3; ++i) {
+        connected.emplace_back(server.target());
+    }
+    const Account account{server.target()};
+    for (int i = 0; i < 5; ++i) {
+        CHECK(ask(server.target(), post(account.event(1))).starts_with("202 "));
+    }
+    const auto shows = [&](std::string_view sample) {
+        return ask(server.target(), scrape).find(sample) != std::string::npos;
+    };
+    const auto deadline = std::chrono::steady_clock::now() + 2s;
+    while (!shows("\nunfreeze_queue_depth 3\n") && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    CHECK(shows("\nunfreeze_queue_depth 3\n"));
+    CHECK(shows("\nunfreeze_workers_busy 2\n"));
+    CHECK(shows("\nunfreeze_events_pending 5\n"));
+    CHECK(shows("\nunfreeze_connections_open 4\n"));  // with the one that asks
+    CHECK(ask(server.target(), metrics_query) ==
+          R"(200 {"received":5,"processed":0,"dropped":0,"pending":5})");
+}

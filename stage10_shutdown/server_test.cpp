@@ -1,1 +1,254 @@
-#include "common/catch.hpp"
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <list>
+#include <map>
+#include <random>
+#include <regex>
+#include <thread>
+#include <vector>
+
+#include "clients/account.hpp"
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+namespace {
+
+const std::string looking = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
+
+/// Sends so many events, each on a connection of its own; all are accepted.
+void fill(const Target& target, int events) {
+    const Account account{target};
+    for (int i = 0; i < events; ++i) {
+        Connection connection{target};
+        connection.send(post(account.event(1)));
+        const auto response = connection.receive();
+        REQUIRE(response);
+        REQUIRE(response->status == 202);
+    }
+}
+
+/// What the server printed, once it has ended, which it does in time.
+std::string output_at_the_end(ServerProcess& server, std::chrono::milliseconds patience = 10s) {
+    CHECK(server.process().wait_for_end(patience));
+    server.process().wait_for_output("received=", 2s);
+    return server.process().output();
+}
+
+/// The sum of the balances in the workers' lines. They only grow here, so each user's largest is
+/// the last one.
+std::int64_t sum_of_balances(const std::string& output) {
+    static const std::regex line{R"(\[worker +\d+\] user=(\S+) balance=(\d+) )"};
+    std::map<std::string, std::int64_t> balances;
+    for (std::sregex_iterator job{output.begin(), output.end(), line}, end; job != end; ++job) {
+        std::int64_t& balance = balances[(*job)[1]];
+        balance = std::max<std::int64_t>(balance, std::stoll((*job)[2]));
+    }
+    std::int64_t sum = 0;
+    for (const auto& [user, balance] : balances) {
+        sum += balance;
+    }
+    return sum;
+}
+
+/// Whether somebody still looks, and sees that the server drains.
+bool sees_the_drain(Connection& connection) {
+    connection.send(looking);
+    const auto response = connection.receive();
+    return response && response->status == 200 &&
+           response->body.find("\nunfreeze_draining 1\n") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("Every claim of the course comes out in stage 10 as taught") {
+    check_all_claims("stage10_shutdown", 10, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("Each variant of stage 10 turns the claim that it names") {
+    check_variants(source_tree / "stage10_shutdown", 10, "--work-ms 60 --hold-ms 15");
+}
+
+TEST_CASE("A wrong start of stage 10 ends in one sentence") {
+    check_start_errors("stage10_shutdown");
+    CHECK(output_of(program("stage10_shutdown") + " --drain-seconds soon").ends_with("\nexit 2\n"));
+}
+
+TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant") {
+    const char* const flags = "--requests 500";
+    check_verdict(10, "stage10_shutdown --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
+    check_verdict(10, "stage09_metrics --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
+    check_verdict(10, "stage10_variant_no_drain --work-ms 60 --hold-ms 15", Verdict::not_as_taught,
+                  flags);
+}
+
+TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to be accepted") {
+    constexpr int moments = 200;
+    constexpr std::size_t clients = 6;
+    std::mt19937 random{std::random_device{}()};
+    std::uniform_int_distribution<int> moment_us{0, 20'000};
+    std::int64_t refused_in_all = 0;
+    std::int64_t in_all = 0;
+    for (int i = 0; i < moments; ++i) {
+        ServerProcess server{server_command(
+            "stage10_shutdown --workers 4 --work-ms 1 --hold-ms 0 --queue-capacity 20",
+            i % 2 == 0 ? "--io-threads 1" : "--io-threads 2")};
+        const Target& target = server.target();
+        const Account account{target, 10};
+        std::atomic<std::int64_t> accepted = 0;
+        std::atomic<std::int64_t> refused = 0;
+        {
+            std::vector<std::jthread> sending;
+            for (std::size_t client = 0; client < clients; ++client) {
+                sending.emplace_back([&, client] {
+                    Connection connection{target};
+                    for (std::size_t n = client;; n += clients) {
+                        connection.send(post(account.event(1, n)));
+                        const auto response = connection.receive();
+                        if (!response) {
+                            return;  // it has ended
+                        }
+                        ++(response->status == 202 ? accepted : refused);
+                    }
+                });
+            }
+            std::this_thread::sleep_for(std::chrono::microseconds{moment_us(random)});
+            kill(server.process().pid(), SIGTERM);
+        }
+        const std::string output = output_at_the_end(server);
+        INFO(output.substr(output.size() - std::min<std::size_t>(output.size(), 500)));
+        REQUIRE(server.process().exit_status() == 0);
+        REQUIRE(output.ends_with(fmt::format("received={} processed={} dropped={} pending=0\n",
+                                             accepted + refused, accepted.load(), refused.load())));
+        REQUIRE(sum_of_balances(output) == accepted);
+        in_all += accepted;
+        refused_in_all += refused;
+    }
+    CHECK(in_all > moments);  // or nothing has been tried
+    CHECK(refused_in_all > 0);
+}
+
+TEST_CASE("In the drain the idle are closed, what is in hand is answered, and nobody gets in") {
+    ServerProcess server{server_command("stage10_shutdown --workers 1 --work-ms 700")};
+    const Target& target = server.target();
+    fill(target, 3);
+    const Account account{target};
+    Connection idle{target};
+    idle.send(post(R"({"type":"metrics"})"));
+    REQUIRE(idle.receive());
+    Connection silent{target};
+    Connection looker{target};
+    looker.send(looking);
+    REQUIRE(looker.receive());
+    Connection in_hand{target};
+    const std::string event = post(account.event(1));
+    in_hand.send(event.substr(0, event.size() - 5));
+    Connection asking{target};
+    const std::string query = post(R"({"type":"metrics"})");
+    asking.send(query.substr(0, 20));
+    {  // both have been read from, at least in part
+        Connection other{target};
+        other.send(looking);
+        REQUIRE(other.receive());
+    }
+    const auto start = steady_clock::now();
+    kill(server.process().pid(), GENERATE(SIGTERM, SIGINT));
+
+    CHECK(idle.closed_by_server(500ms));
+    CHECK(silent.closed_by_server(500ms));
+    CHECK(sees_the_drain(looker));
+    CHECK(!Connection{target}.connected());
+    in_hand.send(event.substr(event.size() - 5));
+    const auto refusal = in_hand.receive();
+    REQUIRE(refusal);
+    CHECK(refusal->status == 503);
+    CHECK(refusal->body == R"({"status":"rejected","reason":"shutting_down"})");
+    CHECK(refusal->head.find("\r\nConnection: close\r\n") != std::string::npos);
+    CHECK(in_hand.closed_by_server());
+    asking.send(query.substr(20));
+    const auto told = asking.receive();
+    REQUIRE(told);
+    CHECK(told->status == 200);
+    CHECK(told->head.find("\r\nConnection: close\r\n") != std::string::npos);
+    CHECK(asking.closed_by_server());
+    CHECK(sees_the_drain(looker));  // on and on
+    CHECK(steady_clock::now() - start < 2s);
+    CHECK(!server.process().ended());
+
+    const std::string output = output_at_the_end(server);
+    CHECK(server.process().exit_status() == 0);
+    CHECK(output.ends_with("received=4 processed=3 dropped=1 pending=0\n"));
+    CHECK(output.find("[total] 3 jobs ") != std::string::npos);
+    const ServerProcess next{fmt::format("exec {} --port {}", program("stage10_shutdown"),
+                                         target.port)};  // nothing of the old one is left
+}
+
+TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a second signal") {
+    const bool twice = GENERATE(false, true);
+    const char* const hang = GENERATE("--work-ms 86400000", "--work-ms 0 --hold-ms 86400000");
+    ServerProcess server{server_command(
+        fmt::format("stage10_shutdown --workers 2 {} --drain-seconds {}", hang, twice ? 3600 : 1))};
+    fill(server.target(), 5);
+    const Account account{server.target()};
+    Connection stuck{server.target()};  // behind a lock perhaps, and the thread of all connections
+    stuck.send(post(account.event(1)));
+    stuck.send(post(R"({"type":"balance","user":"nobody"})"));
+    const auto start = steady_clock::now();
+    kill(server.process().pid(), SIGTERM);
+    if (twice) {
+        // Two at once would be one to the kernel.
+        Connection{server.target()}.closed_by_server(200ms);
+        kill(server.process().pid(), SIGTERM);
+    }
+    const std::string output = output_at_the_end(server);
+    INFO(output);
+    const auto took = steady_clock::now() - start;
+    CHECK(took < 5s);
+    CHECK((twice || took >= 1s));
+    CHECK(server.process().exit_status() == 1);
+    CHECK(std::regex_search(output, std::regex{"stage10_shutdown: (\\d) of \\1 accepted events are "
+                                               "lost\n"}));
+    CHECK(std::regex_search(output,
+                            std::regex{"received=\\d processed=0 dropped=\\d pending=[56]\n$"}));
+}
+
+TEST_CASE("A client that reads no answer can't hold the server") {
+    ServerProcess server{server_command("stage10_shutdown --work-ms 0 --hold-ms 0")};
+    fill(server.target(), 3);
+    Connection deaf{server.target()};
+    while (deaf.send(looking, 200ms)) {  // until its answers fill all that can hold them
+    }
+    const auto start = steady_clock::now();
+    kill(server.process().pid(), SIGTERM);
+    CHECK(output_at_the_end(server).ends_with("processed=3 dropped=0 pending=0\n"));
+    CHECK(steady_clock::now() - start < 4s);
+    CHECK(server.process().exit_status() == 0);
+}
+
+TEST_CASE("An output that nobody reads can't hold the server") {
+    // The announcement comes from a pipe, which then fills up: whoever prints is stuck.
+    Process process{fmt::format(
+        "mkfifo_dir=$(mktemp -d); mkfifo $mkfifo_dir/out; exec 9<>$mkfifo_dir/out; "
+        "{} --port 0 --work-ms 0 --hold-ms 0 --workers 2 --queue-capacity 10000 --drain-seconds 1 "
+        ">$mkfifo_dir/out & echo pid $!; head -n 1 <&9; rm -r $mkfifo_dir; wait $!; echo exit $?",
+        program("stage10_shutdown"))};
+    const auto pid = process.wait_for_line("pid ", 5s);
+    const auto announced = process.wait_for_line("listening on ", 20s);
+    REQUIRE(pid);
+    REQUIRE(announced);
+    const Target target = parse_target(*announced).value();
+    const Account account{target};
+    Connection connection{target};
+    for (int i = 0; i < 3'000; ++i) {
+        connection.send(post(account.event(1)));
+        REQUIRE(connection.receive());
+    }
+    kill(static_cast<pid_t>(std::stoi(*pid)), SIGTERM);
+    CHECK(process.wait_for_line("exit ", 10s) == "1");
+}

@@ -1,1 +1,63 @@
+#include "stage10_shutdown/shutdown.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <future>
+
 #include "common/catch.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool stops_within(const std::stop_token& stop, std::chrono::milliseconds patience) {
+    const auto deadline = steady_clock::now() + patience;
+    while (!stop.stop_requested() && steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    return stop.stop_requested();
+}
+
+}  // namespace
+
+TEST_CASE("The first signal ends the wait, and the second all patience") {
+    const auto [first, second] = GENERATE(table<int, int>(
+        {{SIGINT, SIGINT}, {SIGINT, SIGTERM}, {SIGTERM, SIGINT}, {SIGTERM, SIGTERM}}));
+    Shutdown shutdown;
+    auto told = std::async(std::launch::async, [&] { return shutdown.wait(); });
+    CHECK(told.wait_for(20ms) == std::future_status::timeout);
+    const auto start = steady_clock::now();
+    kill(getpid(), first);
+    REQUIRE(told.wait_for(5s) == std::future_status::ready);
+    CHECK(told.get() >= start);
+    CHECK(!stops_within(shutdown.second(), 20ms));
+    kill(getpid(), second);
+    CHECK(stops_within(shutdown.second(), 5s));
+}
+
+TEST_CASE("Behind it, signals do what they did before") {
+    { const Shutdown shutdown; }
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    CHECK(sigismember(&blocked, SIGINT) == 0);
+    CHECK(sigismember(&blocked, SIGTERM) == 0);
+}
+
+TEST_CASE("Threads that were started behind it are not interrupted") {
+    Shutdown shutdown;
+    std::promise<void> let_go;
+    std::jthread other{[&] { let_go.get_future().wait(); }};
+    pthread_kill(other.native_handle(), SIGTERM);
+    kill(getpid(), SIGTERM);
+    shutdown.wait();
+    let_go.set_value();
+}
+
+TEST_CASE("The last answers have a second, or less where the deadline is nearer") {
+    const auto now = steady_clock::now();
+    CHECK(last_answers_by(now) == now);
+    CHECK(last_answers_by(now + 1h) >= now + 1s);
+    CHECK(last_answers_by(now + 1h) < now + 10s);
+}
