@@ -38,6 +38,7 @@ refused "lab: expected a stage's number, got 'two' *" freeze two
 refused "lab: expected a stage's number, got '' *" diff
 refused "lab: test takes nothing, *" test --sanitize memory
 refused "lab: build takes no argument, got 'all'" build all
+refused "lab: setup takes nothing or 'browser', not 'all'" setup all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: " stress 3 --variant
@@ -48,7 +49,7 @@ refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
 refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
 
-shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8*" help
+shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*" help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
