@@ -43,7 +43,7 @@ refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: " stress 3 --variant
 refused "lab: there is no experiment 'shards', but: contention, sharding and levels" experiment shards
-refused "lab: there is a bench for stages 2, 5 and 8, not for '7'" bench 7
+refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
