@@ -52,10 +52,12 @@ struct Trial {
     bool ended = false;  // the server has, by itself
 };
 
-/// Puts a server to every claim of the course.
-inline std::vector<Trial> try_all_claims(const std::string& command) {
+/// Puts a server to every claim of the course, or to each `step`th from `first` on.
+inline std::vector<Trial> try_all_claims(const std::string& command, std::size_t first = 0,
+                                         std::size_t step = 1) {
     std::vector<Trial> trials;
-    for (const Claim& claim : all_claims()) {
+    for (std::size_t i = first; i < all_claims().size(); i += step) {
+        const Claim& claim = all_claims()[i];
         ServerProcess server{command};
         const Finding finding = claim.experiment(server.target());
         trials.push_back({&claim, finding, server.process().ended()});
@@ -80,10 +82,10 @@ inline void check_all_claims(std::string_view name, std::size_t stage,
 }
 
 /// Each variant of a stage turns the claims that the first line of its patch names in backticks, or
-/// none where it says so, and no other. The variants are tried side by side: most of the time they,
-/// or their clients, wait.
+/// none where it says so, and no other. The variants are tried side by side, and each by so many
+/// clients at a time: most of the time they wait, above all for a server that is stuck.
 inline void check_variants(const std::filesystem::path& stage_directory, std::size_t stage,
-                           std::string_view flags) {
+                           std::string_view flags, std::size_t clients = 1) {
     const auto patches = entries_of(stage_directory / "variants", [](const auto& entry) {
         return entry.extension() == ".patch";
     });
@@ -92,12 +94,15 @@ inline void check_variants(const std::filesystem::path& stage_directory, std::si
     for (const std::filesystem::path& patch : patches) {
         std::string variant = patch.stem().string();
         std::replace(variant.begin(), variant.end(), '-', '_');
-        trials.push_back(std::async(
-            std::launch::async, try_all_claims,
-            server_command(fmt::format("stage{:02}_variant_{}", stage, variant), flags)));
+        for (std::size_t i = 0; i < clients; ++i) {
+            trials.push_back(std::async(
+                std::launch::async, try_all_claims,
+                server_command(fmt::format("stage{:02}_variant_{}", stage, variant), flags), i,
+                clients));
+        }
     }
-    for (std::size_t i = 0; i < patches.size(); ++i) {
-        const std::string heading = lines_of(patches[i]).front();
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+        const std::string heading = lines_of(patches[i / clients]).front();
         std::set<std::string_view> turned;
         for (const Claim& claim : all_claims()) {
             if (heading.find(fmt::format("`{}`", claim.name)) != std::string::npos) {
