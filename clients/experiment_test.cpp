@@ -3,8 +3,10 @@
 #include <sstream>
 
 #include "clients/black_box.hpp"
+#include "clients/overload.hpp"
 
 using namespace unfreeze;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -115,4 +117,12 @@ TEST_CASE("What is no experiment, or can't be written down, is refused in one se
     CHECK(output_of(program("experiment") + " sharding --csv /nowhere/a.csv") ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
     CHECK(output_of(program("experiment") + " sharding --hold-ms 9").ends_with("\nexit 2\n"));
+}
+
+TEST_CASE("A server that ends while it is measured has no figures") {
+    const std::string command =
+        fmt::format("timeout 2 {} --port 0 --work-ms 10 --hold-ms 10 --queue-capacity 10",
+                    program("stage07_contention"));
+    CHECK_THROWS_WITH(measure_overload({.command = command, .span = 5s}),
+                      "it ended or fell silent while it was measured");
 }

@@ -42,6 +42,13 @@ public:
         }
     }
 
+    /// Tells them all to stop, before the first is waited for: each may be waiting for an answer.
+    ~Clients() {
+        for (std::jthread& thread : threads_) {
+            thread.request_stop();
+        }
+    }
+
     /// How long since an event was sent for this user, where the user's name tells.
     std::optional<microseconds> latency(std::string_view user) const {
         std::int64_t sent = 0;
@@ -67,8 +74,11 @@ private:
             const std::string user = options_.user
                                          ? options_.user(n)
                                          : fmt::format("sent-at-{}-{}", since(start_).count(), n);
-            connection.send(
-                post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user)));
+            const std::string event =
+                post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
+            if (!connection.send(event)) {
+                return;  // the server has gone
+            }
             const auto response = connection.receive(patience);
             if (response && response->status / 100 == 2) {
                 accepted_ += refused_ ? 0 : 1;
@@ -84,7 +94,9 @@ private:
         for (std::size_t n = 0; !stop.stop_requested(); ++n) {
             const std::string user = options_.user ? options_.user(n) : "nobody";
             const auto start = steady_clock::now();
-            connection.send(post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)));
+            if (!connection.send(post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)))) {
+                return;
+            }
             if (connection.receive(patience)) {
                 const std::lock_guard lock{mutex_};
                 queries_.record(since(start));
@@ -158,16 +170,19 @@ OverloadReport measure_overload(const OverloadOptions& options) {
     clients.take_queries();  // those while the queue filled
     const auto start = steady_clock::now();
     while (steady_clock::now() < start + options.span) {
-        jobs.follow([&](std::string_view line) {
+        const bool told = jobs.follow([&](std::string_view line) {
             const std::string wait{between(line, " wait=", "ms")};
             report.wait.record(microseconds{std::lround(std::strtod(wait.c_str(), nullptr) * 1e3)});
             if (const auto latency = clients.latency(between(line, " user=", " "))) {
                 report.latency.record(*latency);
             }
         });
+        if (!told) {
+            throw std::runtime_error{"it ended or fell silent while it was measured"};
+        }
     }
-    const std::chrono::duration<double> took = steady_clock::now() - start;
-    report.jobs_per_second = static_cast<double>(report.wait.count()) / took.count();
+    report.took = steady_clock::now() - start;
+    report.jobs_per_second = static_cast<double>(report.wait.count()) / report.took.count();
     report.query = clients.take_queries();
     return report;
 }
