@@ -191,8 +191,7 @@ void levels(const Options& options, std::FILE* csv) {
              .span = std::chrono::seconds{options.seconds},
              .user = [names](std::size_t n) { return fmt::format("user{}", n % names); }});
         const std::string mix = fmt::format("{}w {}r", writers, clients - writers);
-        const double queries =
-            static_cast<double>(report.query.count()) / static_cast<double>(options.seconds);
+        const double queries = static_cast<double>(report.query.count()) / report.took.count();
         const double p50 = in_ms(report.query.quantile(0.5));
         const double p99 = in_ms(report.query.quantile(0.99));
         fmt::print("{:<7}   {:>6}   {:<20}   {:>13.1f}   {:>16.1f}   {:>7.1f} ms   {:>6.1f} ms\n",
