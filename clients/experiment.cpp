@@ -221,10 +221,15 @@ int main(int argc, char** argv) {
     command_line.add("--csv", options.csv, "file for the rows");
     command_line.add("--seconds", options.seconds, 1, 600, "to measure, for each row");
     command_line.add("--rows", options.rows, 1, 1'000, "to measure at most, the first ones");
-    command_line.add("--work-ms", options.work_ms, 10ms, 10s,
+    // One worker with a queue of 100, or one lock with a queue of 1,000, has to work it off in the
+    // minute that measure_overload() gives it.
+    command_line.add("--work-ms", options.work_ms, 10ms, 500ms,
                      "time that the work on an event takes");
-    command_line.add("--hold-ms", options.hold_ms, 10ms, 10s, "time that it then holds the lock");
+    command_line.add("--hold-ms", options.hold_ms, 10ms, 50ms, "time that it then holds the lock");
     command_line.parse(argc, argv);
+    if (options.work_ms % 10 != 0ms || options.hold_ms % 10 != 0ms) {
+        fail("--work-ms and --hold-ms must be multiples of 10, as a tenth of them is tried, too");
+    }
     const auto* const chosen =
         std::find_if(experiments.begin(), experiments.end(),
                      [&](const Experiment& e) { return e.name == options.experiment; });

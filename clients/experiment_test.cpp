@@ -116,7 +116,14 @@ TEST_CASE("What is no experiment, or can't be written down, is refused in one se
         "experiment: there is no experiment 'fly', but: contention, sharding and levels\nexit 2\n");
     CHECK(output_of(program("experiment") + " sharding --csv /nowhere/a.csv") ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
-    CHECK(output_of(program("experiment") + " sharding --hold-ms 9").ends_with("\nexit 2\n"));
+    for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {
+        INFO(flags);
+        CHECK(output_of(fmt::format("{} sharding {}", program("experiment"), flags))
+                  .ends_with("(see --help)\nexit 2\n"));
+    }
+    CHECK(output_of(program("experiment") + " sharding --work-ms 25") ==
+          "experiment: --work-ms and --hold-ms must be multiples of 10, as a tenth of them is "
+          "tried, too\nexit 2\n");
 }
 
 TEST_CASE("A server that ends while it is measured has no figures") {
