@@ -133,3 +133,14 @@ TEST_CASE("A server that ends while it is measured has no figures") {
     CHECK_THROWS_WITH(measure_overload({.command = command, .span = 5s}),
                       "it ended or fell silent while it was measured");
 }
+
+TEST_CASE("Who asks for JSON, or to wait until all is done, gets no table of workers") {
+    const char* const flag = GENERATE("--json", "--until-done");
+    const auto start = std::chrono::steady_clock::now();
+    const std::string output =
+        output_of(fmt::format("{} --requests 10 {} --spawn '{} --port 0 --work-ms 10 --hold-ms 1'",
+                              program("stage07_client"), flag, program("stage07_contention")));
+    INFO(output);
+    CHECK(output.find("workers") == output.npos);
+    CHECK(std::chrono::steady_clock::now() < start + 8s);  // a second for each of its rows
+}

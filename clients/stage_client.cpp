@@ -51,7 +51,8 @@ Options parse_options(int argc, char** argv, StageClient& client) {
                          "check no claims");
     }
     if (client.sweeps_workers) {
-        command_line.add("!--no-sweep", options.sweep, "don't try it with 1 to 64 workers");
+        command_line.add("!--no-sweep", options.sweep,
+                         "don't try it with 1 to 64 workers, as --json and --until-done don't");
     }
     command_line.add("--json", options.json, "print one JSON object instead of text");
     command_line.parse(argc, argv);
@@ -106,7 +107,8 @@ public:
         if (!client_.other_run.server_flags.empty() && spawned_) {
             put_other_load();
         }
-        if (client_.sweeps_workers && options_.sweep && spawned_) {
+        if (client_.sweeps_workers && options_.sweep && spawned_ && !options_.json &&
+            !options_.until_done) {
             sweep_workers();
         }
         std::string claims_json;
