@@ -32,13 +32,14 @@ std::pair<std::string, std::string> two_names(const ShardedMap<>& map, bool same
     return {"alice", other};
 }
 
-/// Whether one name can be updated and read while another one's update goes on.
-bool independent(const std::string& name, const std::string& other, ShardedMap<>& map) {
+/// Whether one name can be updated and read while another one's update goes on, for so long.
+bool independent(const std::string& name, const std::string& other, ShardedMap<>& map,
+                 std::chrono::milliseconds patience) {
     std::future<std::int64_t> added;
     bool meanwhile = false;
     map.update(name, [&](std::int64_t before) {
         added = std::async(std::launch::async, [&] { return map.add(other, map.get(other) + 7); });
-        meanwhile = added.wait_for(200ms) == std::future_status::ready;
+        meanwhile = added.wait_for(patience) == std::future_status::ready;
         return before + 1;
     });
     CHECK(added.get() == 7);
@@ -93,7 +94,8 @@ TEST_CASE("Names of two shards do not wait for each other, names of one do") {
     ShardedMap<> map{64};
     const bool same_shard = GENERATE(false, true);
     const auto [name, other] = two_names(map, same_shard);
-    CHECK(independent(name, other, map) == !same_shard);
+    // Who need not wait is awaited for long: only a busy machine makes it so.
+    CHECK(independent(name, other, map, same_shard ? 200ms : 5s) == !same_shard);
 }
 
 TEST_CASE("10,000 names are spread over all shards") {
@@ -142,7 +144,9 @@ TEST_CASE("What many threads add is in the sums, whatever they read meanwhile") 
                     if (i % 500 == 0) {
                         std::size_t names = 0;
                         map.for_each([&](std::string_view, std::int64_t) { ++names; });
-                        too_many = too_many || names > 100 || map.size() > 100;
+                        if (names > 100 || map.size() > 100) {
+                            too_many = true;
+                        }
                     }
                 }
             });
