@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -15,7 +15,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "common/catch.hpp"
@@ -55,32 +54,26 @@ struct Ours {
     ShardedMap<> map{shards};
 };
 
-/// Whoever gets shuts out those alone who add.
+/// What "one lock" is, but for its lock: whoever gets shuts out those alone who add.
 struct Shared {
     static constexpr const char* name = "shared_mutex";
     void add(std::string_view user) {
+        const std::size_t hash = FlatSums::hash_of(user);
         const std::lock_guard lock{mutex};
-        const auto found = map.find(user);
-        if (found == map.end()) {
-            map.emplace(user, 1);
-        } else {
-            found->second = saturating_add(found->second, 1);
-        }
+        sums.update(user, hash, [](std::int64_t before) { return saturating_add(before, 1); });
     }
     std::int64_t get(std::string_view user) {
+        const std::size_t hash = FlatSums::hash_of(user);
         const std::shared_lock lock{mutex};
-        const auto found = map.find(user);
-        return found == map.end() ? 0 : found->second;
+        return sums.get(user, hash);
     }
     std::int64_t total() {
         std::int64_t sum = 0;
-        for (const auto& [user, one] : map) {
-            sum += one;
-        }
+        sums.for_each([&](std::string_view, std::int64_t one) { sum += one; });
         return sum;
     }
     std::shared_mutex mutex;
-    std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>> map;
+    FlatSums sums;
 };
 
 #if defined(UNFREEZE_HAVE_TBB)
@@ -200,7 +193,9 @@ double measure_millions(Map& map, const Load& load) {
     std::atomic<std::int64_t> operations{0};
     std::atomic<std::int64_t> adds{0};
     std::atomic<std::int64_t> missed{0};
-    std::latch start{static_cast<std::ptrdiff_t>(load.threads) + 1};
+    std::chrono::steady_clock::time_point started;
+    const auto stamp = [&]() noexcept { started = std::chrono::steady_clock::now(); };
+    std::barrier start{static_cast<std::ptrdiff_t>(load.threads) + 1, stamp};  // then let all go
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < load.threads; ++i) {
         threads.emplace_back([&, i] {
@@ -225,7 +220,6 @@ double measure_millions(Map& map, const Load& load) {
         });
     }
     start.arrive_and_wait();
-    const auto started = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(std::chrono::milliseconds{100});
     stop = true;
     const std::chrono::duration<double, std::micro> took =
