@@ -11,7 +11,7 @@
 namespace unfreeze {
 
 /// Sums by name in one array, for one thread at a time. A name's place is where its hash says, or
-/// the next one that is free (linear probing): two look-ups in three end at the first. Half of all
+/// the next one that is free (linear probing): three look-ups in four end at the first. Half of all
 /// places stay free, and no name ever goes.
 class FlatSums {
 public:
@@ -25,7 +25,8 @@ public:
         return entries_[place_of(name, hash)].sum;  // 0 where the place is free
     }
 
-    /// Sets a name's sum to change(sum), 0 for a new name. Where it throws, nothing has changed.
+    /// Sets a name's sum to change(sum), 0 for a new name. Where change throws, nothing has
+    /// changed. It must not use the sums.
     template <typename Change>
     void update(std::string_view name, std::size_t hash, const Change& change) {
         if (2 * (size_ + 1) > entries_.size()) {

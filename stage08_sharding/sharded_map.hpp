@@ -55,9 +55,9 @@ public:
     }
 
     /// Calls visit(name, sum) for each name, under the lock of its shard, one shard after the
-    /// other. The name is a view, good for the time of the call. What visit sees of one shard is of
-    /// one moment. The whole is not: of two updates that were made one after the other meanwhile,
-    /// it may see the second and not the first.
+    /// other; so visit must not use the map. The name is a view, good for the time of the call.
+    /// What visit sees of one shard is of one moment. The whole is not: of two updates that were
+    /// made one after the other meanwhile, it may see the second and not the first.
     template <typename Visit>
     void for_each(const Visit& visit) const {
         for (const Shard& shard : shards_) {
