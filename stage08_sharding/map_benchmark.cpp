@@ -77,7 +77,8 @@ struct Shared {
 };
 
 #if defined(UNFREEZE_HAVE_TBB)
-/// Has a lock in each bucket and one in each name. They spin: who waits keeps its core at first.
+/// Has a lock in each bucket and one in each name. They spin: who waits keeps its core at
+/// first, then yields it, and never sleeps.
 struct Tbb {
     static constexpr const char* name = "oneTBB";
     struct HashCompare {
