@@ -86,7 +86,8 @@ Finding adds_up(const Target& target) {
         const bool on = now->received >= last.received && now->processed >= last.processed &&
                         now->dropped >= last.dropped;
         if (now->received != now->processed + now->dropped + now->pending || !on ||
-            now->received > before->received + events) {
+            now->received > before->received + events ||
+            now->pending > before->pending + events) {  // as it would be below zero
             return {false, to_text(*now)};
         }
         last = *now;
