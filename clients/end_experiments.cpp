@@ -140,8 +140,9 @@ Finding drain(const Target& target) {
     target.process->wait_for_output("received=", 1s);
     const auto after = find_counts(target.process->output());
     if (!after || !before) {
-        return {false, fmt::format("of {} accepted {} were done at the signal; {}", accepted,
-                                   done.value_or(0), end)};
+        return {false,
+                fmt::format("of {} accepted {} were done at the signal; {}, and gave no account",
+                            accepted, done.value_or(0), end)};
     }
     const std::uint64_t processed = after->processed - before->processed;
     return {ended && accepted > 0 && processed == accepted && after->pending == 0 &&

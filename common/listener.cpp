@@ -68,6 +68,7 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
         tcp::socket socket = co_await acceptor_.async_accept(
             server, asio::redirect_error(asio::use_awaitable, error));
         if (!acceptor_.is_open()) {
+            socket.close(error);  // too late for it
             pause_.expires_at(std::chrono::steady_clock::time_point::max());
         } else if (!must_pause(error)) {
             co_return accepted(std::move(socket));

@@ -84,7 +84,8 @@ bool Session::finish() {
         return true;
     }
     finishing_ = true;
-    if (timed_phase_ == Phase::idle) {  // so it waits for bytes, in read()
+    if (state_ == State::open && timed_phase_ == Phase::idle && parser_.phase() == Phase::idle) {
+        // It waits for bytes, in read().
         deadline_.expire_at(Deadline::clock::now());
     }
     return false;

@@ -44,8 +44,10 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                        name, balance, milliseconds{waited}.count(), milliseconds{held}.count());
 }
 
-LockReport::LockReport()
-    : printer_{[this](const std::stop_token& stop) { print_each_second(stop); }} {}
+LockReport::LockReport() {
+    std::signal(SIGPIPE, SIG_IGN);  // where the reader of a pipe has left, to print fails like this
+    printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};
+}
 
 LockReport::LockReport(asio::io_context& io) : LockReport{} {
     signals_.emplace(io, SIGINT, SIGTERM);

@@ -36,7 +36,7 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
 /// Tells on standard output what the workers have to do with the lock: a line for each job, one for
 /// each second that had any, and one for all at the end. Where nobody reads the output, the workers
 /// wait, and nobody else: connections are served by other threads. Where it can't be written, as on
-/// a full disk, it is lost, and nothing else.
+/// a full disk or to a pipe whose reader has left, it is lost, and nothing else.
 class LockReport {
 public:
     /// Starts to report. Whoever ends the server calls print_total().

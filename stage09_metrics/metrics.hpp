@@ -50,7 +50,7 @@ private:
 /// What a server tells about itself. Anybody counts, on any thread, and nobody waits.
 struct Metrics {
     EventCounters events;
-    Counter invalid;      // requests that carried neither event nor query
+    Counter invalid;      // requests whose target, method or body made no sense
     Gauge connections;    // open
     Gauge busy;           // workers with a job in hand
     Histogram queued;     // from accepted to taken by a worker

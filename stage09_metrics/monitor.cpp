@@ -113,8 +113,8 @@ std::string to_exposition(const Metrics& metrics, const Levels& levels) {
     text.add("events_dropped_total", "counter", "Events refused, as there was no room for them.",
              events.dropped);
     text.add("events_pending", "gauge", "Events accepted and not yet processed.", events.pending());
-    text.add("requests_invalid_total", "counter", "Requests that held neither event nor query.",
-             metrics.invalid.read());
+    text.add("requests_invalid_total", "counter",
+             "Requests whose target, method or body made no sense.", metrics.invalid.read());
     text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
     text.add("queue_depth", "gauge", "Events that wait for a worker.", levels.queue_depth);
     text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue_capacity);

@@ -70,11 +70,11 @@ Response answer(const Request& request, Server& server) {
     auto message = read_message(request);
     if (const auto* refusal = std::get_if<Response>(&message)) {
         const Levels levels{server.queue.size(), server.queue.capacity(), server.options.workers};
-        if (auto view = look(request, server.metrics, levels)) {
-            return *std::move(view);
+        const auto view = look(request, server.metrics, levels);
+        if (!view || view->status != 200) {
+            server.metrics.invalid.add();
         }
-        server.metrics.invalid.add();
-        return *refusal;
+        return view.value_or(*refusal);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
         return balance_response(query->user, server.balances.get(query->user));

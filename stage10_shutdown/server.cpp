@@ -77,11 +77,11 @@ Response answer(const Request& request, Server& server) {
     if (const auto* refusal = std::get_if<Response>(&message)) {
         const Levels levels{server.queue.size(), server.queue.capacity(), server.options.workers,
                             server.sessions.finishing()};
-        if (auto view = look(request, server.metrics, levels)) {
-            return *std::move(view);
+        const auto view = look(request, server.metrics, levels);
+        if (!view || view->status != 200) {
+            server.metrics.invalid.add();
         }
-        server.metrics.invalid.add();
-        return *refusal;
+        return view.value_or(*refusal);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
         return balance_response(query->user, server.balances.get(query->user));
@@ -145,13 +145,16 @@ int main(int argc, char** argv) {
                        [&](const Job& job, std::size_t n) { work(job, n, server); }};
     Listener listener{io.first(), options.listen};
     asio::co_spawn(io.first(), accept_all(listener, server), stop_on_exception);
-    const std::jthread serving = start_thread("io 1", [&] { io.run(); });
+    std::jthread serving = start_thread("io 1", [&] { io.run(); });
 
     const auto deadline = shutdown.wait() + std::chrono::seconds{options.drain_seconds};
     asio::post(io.first(), [&] { listener.close(); });
     server.queue.close();
     server.sessions.finish();
-    workers.wait_until(deadline, shutdown.second());
-    server.sessions.wait_until(last_answers_by(deadline), shutdown.second());
+    if (workers.wait_until(deadline, shutdown.second())) {
+        server.sessions.wait_until(last_answers_by(deadline), shutdown.second());
+        io.stop();
+        serving.join();  // so that nobody counts any more
+    }
     leave(server.report, server.metrics.events.read());
 }

@@ -167,6 +167,22 @@ TEST_CASE("A half request that never gets whole is given up as ever") {
     CHECK(server.sessions().wait_until(in(5s), {}));
 }
 
+TEST_CASE("Who has been refused may go on to read why") {
+    SessionLimits limits;
+    limits.linger_ms = 500ms;
+    Small server{limits};
+    Connection refused{server.target()};
+    refused.send("garbage\r\n\r\n");
+    Connection looking{server.target()};
+    answered(looking, get);  // so the other has been read from
+    server.sessions().finish();
+    CHECK(!server.sessions().wait_until(in(50ms), {}));
+    const auto answer = refused.receive();
+    REQUIRE(answer);
+    CHECK(answer->status == 400);
+    CHECK(server.sessions().wait_until(in(5s), {}));
+}
+
 TEST_CASE("No descriptor and no thread is left of a server that has ended") {
     const auto descriptors_before = descriptors(getpid());
     const auto threads_before = status_number(getpid(), "Threads");
