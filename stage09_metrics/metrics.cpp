@@ -1,14 +1,8 @@
 #include "stage09_metrics/metrics.hpp"
 
 namespace unfreeze {
-namespace {
 
-/// Enough for two in a row to agree unless many threads do nothing but count.
-constexpr int readings_max = 100;
-
-}  // namespace
-
-Reading EventCounters::read() const {
+Reading EventCounters::read(int readings_max) const {
     Reading last = read_once();
     for (int i = 1; i < readings_max; ++i) {
         const Reading next = read_once();

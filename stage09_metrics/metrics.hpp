@@ -39,9 +39,9 @@ public:
 
     /// A reading that was true at one moment: it reads until two readings in a row agree. (What
     /// only grows and is the same twice has not changed in between: all of it was true then.)
-    /// Where too much happens for that, what it reads last may count as pending what was over when
-    /// it read `received`; never the other way round, for that it reads last of all.
-    Reading read() const;
+    /// Where too much happens for that, it gives up: the last reading may count as pending what was
+    /// over when it read `received`; never the other way round, for that it reads last of all.
+    Reading read(int readings_max = 100) const;
 
 private:
     Reading read_once() const;

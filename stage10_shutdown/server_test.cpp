@@ -194,6 +194,23 @@ TEST_CASE("In the drain the idle are closed, what is in hand is answered, and no
                                          target.port)};  // nothing of the old one is left
 }
 
+TEST_CASE("Where there is no work, what is in hand still has a second") {
+    ServerProcess server{server_command("stage10_shutdown --work-ms 0 --hold-ms 0")};
+    const std::string event = post(Account{server.target()}.event(1));
+    Connection in_hand{server.target()};
+    in_hand.send(event.substr(0, event.size() - 5));
+    Connection idle{server.target()};
+    idle.send(looking.substr(0, looking.size() - 2) + "Connection: close\r\n\r\n");
+    REQUIRE(idle.receive());  // so the other has been read from
+    kill(server.process().pid(), SIGTERM);
+    CHECK(!server.process().wait_for_end(100ms));
+    in_hand.send(event.substr(event.size() - 5));
+    const auto refusal = in_hand.receive();
+    REQUIRE(refusal);
+    CHECK(refusal->status == 503);
+    CHECK(output_at_the_end(server).ends_with("received=1 processed=0 dropped=1 pending=0\n"));
+}
+
 TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a second signal") {
     const bool twice = GENERATE(false, true);
     const char* const hang =

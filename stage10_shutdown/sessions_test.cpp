@@ -90,6 +90,7 @@ TEST_CASE("Who is idle is closed, and nobody is waited for then") {
     CHECK(server.sessions().finishing());
     CHECK(server.sessions().wait_until(in(5s), {}));
     for (Connection& connection : idle) {
+        CHECK(!connection.receive());  // without a word, as there was no question
         CHECK(connection.closed_by_server());
     }
 }
