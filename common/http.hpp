@@ -26,6 +26,9 @@ struct Request {
 
     /// The target without scheme, host and query: what names the resource.
     std::string_view path() const;
+
+    /// Whether the client only wants to look (RFC 9110 9.2.1): GET or HEAD.
+    bool looks() const { return method == "GET" || method == "HEAD"; }
 };
 
 struct Response {

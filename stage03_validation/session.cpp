@@ -73,7 +73,7 @@ void Session::reply(const Response& response) {
     request.keep_alive = request.keep_alive && !response.close && !finishing_;
     append_response(output_, response, request);
     timed_phase_.reset();
-    looking_ = request.method == "GET" || request.method == "HEAD";
+    looking_ = request.looks();
     if (!request.keep_alive) {
         state_ = State::closing;
     }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
 
 #include "stage03_validation/event.hpp"
 #include "stage09_metrics/counters.hpp"

@@ -67,9 +67,8 @@ private:
 }  // namespace
 
 std::optional<Response> look(const Request& request, const Metrics& metrics, const Levels& levels) {
-    const bool looks = request.method == "GET" || request.method == "HEAD";
     if (request.path() == "/metrics") {
-        if (!looks) {
+        if (!request.looks()) {
             return error_response(405, "method_not_allowed", "metrics are read by GET",
                                   "Allow: GET, HEAD\r\n");
         }
@@ -79,7 +78,7 @@ std::optional<Response> look(const Request& request, const Metrics& metrics, con
     if (request.path() != "/") {
         return std::nullopt;
     }
-    if (looks) {
+    if (request.looks()) {
         return Response{.body = std::string{page()},
                         .fields = page_fields,
                         .content_type = "text/html; charset=utf-8"};

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
-#include <list>
 #include <map>
 #include <random>
 #include <regex>

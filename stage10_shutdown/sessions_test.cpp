@@ -1,8 +1,5 @@
 #include "stage10_shutdown/sessions.hpp"
 
-#include <filesystem>
-#include <future>
-#include <iterator>
 #include <list>
 #include <thread>
 
@@ -11,8 +8,6 @@
 #include "common/catch.hpp"
 #include "common/listener.hpp"
 #include "common/spawn.hpp"
-#include "stage05_backpressure/responses.hpp"
-#include "stage06_workers/io_threads.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
