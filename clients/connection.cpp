@@ -25,7 +25,7 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
     std::array<char, 16 * 1024> buffer;
     for (;;) {
         ResponseParser::Result result = parser_.next();
-        if (result == ResponseParser::Result::need_more) {
+        if (result == ResponseParser::Result::need_more && !ended_) {
             asio::error_code error;
             std::size_t bytes = 0;
             socket_.async_read_some(asio::buffer(buffer),
@@ -39,9 +39,10 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
             if (!in_time && bytes == 0) {
                 return std::nullopt;
             }
-            if (!error) {
-                continue;
-            }
+            ended_ = static_cast<bool>(error);
+            continue;
+        }
+        if (result == ResponseParser::Result::need_more) {
             result = parser_.end_of_stream();
         }
         if (result != ResponseParser::Result::response) {
@@ -52,6 +53,9 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
 }
 
 bool Connection::closed_by_server(std::chrono::milliseconds patience) {
+    if (ended_) {
+        return true;
+    }
     std::string dropped;
     asio::async_read(socket_, asio::dynamic_buffer(dropped),
                      [](const asio::error_code&, std::size_t) {});

@@ -45,6 +45,7 @@ private:
     asio::ip::tcp::socket socket_{io_};
     ResponseParser parser_;
     bool connected_ = false;
+    bool ended_ = false;  // receive() has seen it: Asio may never report a second time that it has
 };
 
 /// One valid request on a connection of its own: how long until its answer came, or nothing.

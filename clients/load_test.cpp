@@ -448,3 +448,14 @@ TEST_CASE("A server that has stopped answering is given up") {
     CHECK(report.never_sent > 900);
     CHECK(report.accepted + report.errors_in_all() + report.never_sent == options.requests);
 }
+
+TEST_CASE("A connection that has ended says so however often it is asked") {
+    TestServer server{[](std::size_t) { return Reply{.close = true, .delay = 10ms}; }};
+    for (int i = 0; i < 20; ++i) {
+        Connection connection{server.target()};
+        REQUIRE(connection.send(post("hello")));
+        CHECK(!connection.receive());  // which waits until it ends
+        CHECK(connection.closed_by_server());
+        CHECK(!connection.receive());
+    }
+}
