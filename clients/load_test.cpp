@@ -450,7 +450,7 @@ TEST_CASE("A server that has stopped answering is given up") {
 }
 
 TEST_CASE("A connection that has ended says so however often it is asked") {
-    TestServer server{[](std::size_t) { return Reply{.close = true, .delay = 10ms}; }};
+    TestServer server{[](std::size_t) { return Reply{{}, true, 10ms}; }};
     for (int i = 0; i < 20; ++i) {
         Connection connection{server.target()};
         REQUIRE(connection.send(post("hello")));

@@ -59,7 +59,7 @@ TEST_CASE("What a command prints is kept") {
 TEST_CASE("A command that prints more than a pipe holds does not wait for us") {
     Process process{"head -c 1000000 /dev/zero | tr '\\0' x; echo end"};
     CHECK(process.wait_for_output("end\n"));
-    CHECK(process.output() == std::string(1'000'000, 'x') + "end\n");
+    CHECK(process.output() == std::string(1'000'000, 'x').append("end\n"));
 }
 
 TEST_CASE("Waiting for output ends with the output, or with one's patience") {
