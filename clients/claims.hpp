@@ -14,7 +14,8 @@ namespace unfreeze {
 /// What an experiment found: whether the claim holds for this server, and the figure that shows it.
 struct Finding {
     bool holds = false;
-    std::string figure;  // "no answer in 1000 ms", "0.3 ms", "refused 200 of 200"
+    std::string figure;  // "no answer in 1000 ms", "refused 200 of 200, next client served"
+    std::string brief;   // the same for a table: "frozen", "200/200"
 };
 
 /// One thing that the course teaches: a sentence, an experiment over the wire that any server can
@@ -26,13 +27,22 @@ struct Claim {
     std::size_t first_stage;    // it holds from here ...
     std::size_t last_stage;     // ... up to here
     std::function<Finding(const Target&)> experiment;
-    bool ends_the_server = false;  // so it comes last, and takes a server that was started here
+
+    struct Traits {
+        bool ends_the_server = false;  // so it comes last, and takes a server that was started here
+        bool weakness = false;         // what a stage suffers from: nothing to be reached
+        bool alone = false;            // its figure is a time, or it puts load on the machine
+    };
+    Traits traits = {};
 
     bool holds_in(std::size_t stage) const { return first_stage <= stage && stage <= last_stage; }
 
     /// "holds in stage 1 alone", "holds from stage 3 on".
     std::string range() const;
 };
+
+/// The stages of the course are 1 to this one.
+constexpr std::size_t last_stage = 10;
 
 /// All claims, in the order in which the course comes to them.
 std::span<const Claim> all_claims();

@@ -233,7 +233,7 @@ private:
         std::string json;
         for (const std::string_view name : client_.claims) {
             const Claim& tested = claim(name);
-            if (tested.ends_the_server && !spawned_) {
+            if (tested.traits.ends_the_server && !spawned_) {
                 say(fmt::format("  {:<52}not tried: it ends the server (see --spawn)\n",
                                 tested.sentence));
                 continue;

@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <initializer_list>
+#include <limits>
 #include <list>
+#include <thread>
 
 #include "clients/account.hpp"
 #include "clients/connection.hpp"
@@ -22,7 +26,7 @@ constexpr auto patience = 10s;
 
 double in_ms(microseconds us) { return static_cast<double>(us.count()) / 1e3; }
 
-const Finding no_balance{false, "no balance is told"};
+const Finding no_balance{false, "no balance is told", "no state"};
 
 /// How long until the server answers a request that asks for no work.
 microseconds time_without_work(const Target& target) {
@@ -39,7 +43,36 @@ microseconds time_without_work(const Target& target) {
     return shortest;
 }
 
+/// What the balance of one user comes to, whatever the order of the events.
+Finding sums_up(const Target& target, std::initializer_list<std::int64_t> amounts,
+                std::int64_t expected) {
+    Account account{target};
+    for (const std::int64_t amount : amounts) {
+        Connection connection{target};
+        connection.send(post(account.event(amount)));
+        connection.receive(patience);
+    }
+    const auto balance = account.wait_for(expected, 1s);
+    if (!balance) {
+        return no_balance;
+    }
+    return {balance == expected,
+            balance == expected ? fmt::format("it comes to {}", expected)
+                                : fmt::format("it comes to {}, not {}", *balance, expected),
+            balance == expected ? "yes" : "no"};
+}
+
 }  // namespace
+
+/// More than the 53 bits that a number has in JavaScript, and in many a reader of JSON.
+Finding exact(const Target& target) {
+    return sums_up(target, {9'007'199'254'740'993, -2}, 9'007'199'254'740'991);
+}
+
+Finding saturation(const Target& target) {
+    constexpr std::int64_t max = std::numeric_limits<std::int64_t>::max();
+    return sums_up(target, {max - 1, 5}, max);
+}
 
 /// Each writer adds another power of two, so the balance tells whose update is in it.
 Finding lost_update(const Target& target) {
@@ -69,7 +102,8 @@ Finding lost_update(const Target& target) {
     };
     return {accepted > 0 && balance == accepted,
             fmt::format("{} of {} accepted updates are in the balance",
-                        count(balance.value_or(0) & accepted), count(accepted))};
+                        count(balance.value_or(0) & accepted), count(accepted)),
+            fmt::format("{}/{}", count(balance.value_or(0) & accepted), count(accepted))};
 }
 
 Finding query_beside_work(const Target& target) {
@@ -86,13 +120,14 @@ Finding query_beside_work(const Target& target) {
     for (int i = 0; i < 5; ++i) {
         const auto start = steady_clock::now();
         if (!account.balance()) {
-            return {false, "not told in 3 s"};
+            return {false, "not told in 3 s", "frozen"};
         }
         slowest = std::max(slowest,
                            std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
     }
-    return {slowest < *work, fmt::format("told in {:.1f} ms beside work of {:.0f} ms",
-                                         in_ms(slowest), in_ms(*work))};
+    return {slowest < *work,
+            fmt::format("told in {:.1f} ms beside work of {:.0f} ms", in_ms(slowest), in_ms(*work)),
+            briefly(slowest)};
 }
 
 /// Four at a time, so that the figure tells whether they wait for each other as well.
@@ -104,7 +139,20 @@ Finding slow_work(const Target& target) {
     const microseconds first = load.latency.quantile(0.25);
     return {load.accepted == 4 && first > 10 * without && first > 25ms,
             fmt::format("answers after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms", answered(0.25),
-                        answered(0.5), answered(0.75), answered(1))};
+                        answered(0.5), answered(0.75), answered(1)),
+            load.accepted == 4 ? fmt::format("{:.1f} ms", answered(1)) : "frozen"};
+}
+
+Finding accepted_at_once(const Target& target) {
+    const auto work = time_one_event(target);
+    if (!work) {
+        return no_balance;
+    }
+    const LoadReport load = run_load(target, {.requests = 3, .timeout_ms = patience});
+    const microseconds answered = load.latency.max();
+    return {load.accepted == 3 && answered < *work / 2,
+            fmt::format("answered in {:.1f} ms, done in {:.1f} ms", in_ms(answered), in_ms(*work)),
+            load.accepted == 3 ? briefly(answered) : "frozen"};
 }
 
 /// Many at once, again and again until there is no room for more.
@@ -124,7 +172,39 @@ Finding overload(const Target& target) {
             load.rejected == 0
                 ? fmt::format("refused none of {}{}", asked, rest)
                 : fmt::format("refused {} of {}, each within {:.0f} ms{}", load.rejected, asked,
-                              in_ms(load.rejection_latency.max()), rest)};
+                              in_ms(load.rejection_latency.max()), rest),
+            load.rejected > 0 ? briefly(load.rejection_latency.max())
+            : unanswered == 0 ? "took all"
+                              : fmt::format("{} wait", unanswered)};
+}
+
+/// Sends many events together, as often as it takes until one is refused, for three seconds at
+/// most.
+Finding retry_after(const Target& target) {
+    constexpr std::size_t together = 100;
+    constexpr std::size_t rounds_max = 20;
+    const auto enough = steady_clock::now() + 3s;
+    std::string bytes;
+    for (std::size_t i = 0; i < together; ++i) {
+        bytes += post(event_body(i));
+    }
+    Connection connection{target};
+    for (std::size_t i = 0; i < rounds_max * together && steady_clock::now() < enough; ++i) {
+        if (i % together == 0 && !connection.send(bytes, frozen_after)) {
+            break;
+        }
+        const auto response = connection.receive(frozen_after);
+        if (!response) {
+            return {false, fmt::format("no answer to the {}th event", i + 1), "no answer"};
+        }
+        if (response->status == 503) {
+            const std::string after{response->field("Retry-After")};
+            return {!after.empty(),
+                    after.empty() ? "not told when" : fmt::format("Retry-After: {}", after),
+                    after.empty() ? "not told" : after + " s"};
+        }
+    }
+    return {false, "refused none", "took all"};
 }
 
 /// Little's law: what is in work at a time is the rate times what one event takes.
@@ -137,9 +217,9 @@ Finding parallel_jobs(const Target& target) {
     const Burst burst = run_burst(target, jobs, jobs, patience);  // a short queue accepts fewer
     const double at_a_time =
         static_cast<double>(burst.accepted) * std::chrono::duration<double>(*one) / burst.took;
-    return {burst.done && at_a_time > 2.5, burst.done
-                                               ? fmt::format("{:.1f} jobs at a time", at_a_time)
-                                               : "not all jobs were done"};
+    return {burst.done && at_a_time > 2.5,
+            burst.done ? fmt::format("{:.1f} jobs at a time", at_a_time) : "not all jobs were done",
+            burst.done ? fmt::format("{:.1f}x", at_a_time) : "not done"};
 }
 
 namespace {
@@ -161,7 +241,7 @@ Finding meeting(const Target& target, std::size_t users) {
         one = std::min<decltype(one)>(one, *alone);
         const Burst burst = run_burst(target, jobs, users);
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
-            return {false, "not all jobs were done"};
+            return {false, "not all jobs were done", "not done"};
         }
         four = std::min<decltype(four)>(four, burst.took);
     }
@@ -170,7 +250,8 @@ Finding meeting(const Target& target, std::size_t users) {
     const std::string cap =
         meet ? fmt::format(": at most {:.0f} a second", (jobs - 1) * 1e3 / (four - one).count())
              : "";
-    return {meet, fmt::format("four take {:.2f} times as long as one{}", ratio, cap)};
+    return {meet, fmt::format("four take {:.2f} times as long as one{}", ratio, cap),
+            fmt::format("{:.2f}x", ratio)};
 }
 
 }  // namespace
@@ -178,5 +259,33 @@ Finding meeting(const Target& target, std::size_t users) {
 Finding one_lock(const Target& target) { return meeting(target, 4); }
 
 Finding hot_user(const Target& target) { return meeting(target, 1); }
+
+/// The share of its time that a client waits who asks for a balance every 5 ms, beside thirty jobs
+/// of others.
+Finding look_waits(const Target& target) {
+    constexpr std::size_t jobs = 30;
+    if (!wait_until_idle(target, patience)) {
+        return no_balance;
+    }
+    const Account mine{target};
+    std::atomic<bool> done = false;
+    const std::jthread others{[&] {
+        run_burst(target, jobs, jobs, patience);
+        done = true;
+    }};
+    const auto start = steady_clock::now();
+    steady_clock::duration waited{0};
+    while (!done) {
+        const auto asked = steady_clock::now();
+        if (!mine.balance()) {
+            return {false, "not told in 5 s", "frozen"};
+        }
+        waited += steady_clock::now() - asked;
+        std::this_thread::sleep_for(5ms);
+    }
+    const double share = std::chrono::duration<double>{waited} / (steady_clock::now() - start);
+    return {share > 0.5, fmt::format("it waits {:.0f} % of its time", 100 * share),
+            fmt::format("{:.0f} %", 100 * share)};
+}
 
 }  // namespace unfreeze

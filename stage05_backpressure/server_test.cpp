@@ -24,13 +24,7 @@ long growth(std::string_view name) {
 
 }  // namespace
 
-TEST_CASE("Every claim of the course comes out in stage 5 as taught") {
-    check_all_claims("stage05_backpressure", 5, "--work-ms 50");
-}
-
-TEST_CASE("Each variant of stage 5 turns the claim that it names") {
-    check_variants(source_tree / "stage05_backpressure", 5, "--work-ms 50");
-}
+TEST_CASE("Each variant of stage 5 turns the claim that it names") { check_variants(5); }
 
 TEST_CASE("A wrong start of stage 5 ends in one sentence") {
     check_start_errors("stage05_backpressure");
@@ -130,6 +124,9 @@ TEST_CASE("Memory stays flat under overload, and grows without the bound") {
 }
 
 TEST_CASE("Without the bound, those who are accepted wait as long as it takes") {
+    if (sanitized) {
+        return;
+    }
     const auto time_to_end = [](std::string_view name) {
         ServerProcess server{server_command(name, "--work-ms 1 --queue-capacity 50")};
         Account account{server.target()};

@@ -35,17 +35,11 @@ std::map<std::string, pid_t> threads_of(pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("Every claim of the course comes out in stage 6 as taught") {
-    check_all_claims("stage06_workers", 6, "--work-ms 50");
-}
-
 TEST_CASE("Every claim of stage 6 is true on two threads for connections as well") {
-    check_all_claims("stage06_workers", 6, "--work-ms 50 --io-threads 2");
+    check_trials(try_all_claims(course_command(6, "stage06_workers --io-threads 2")), 6);
 }
 
-TEST_CASE("Each variant of stage 6 turns the claim that it names") {
-    check_variants(source_tree / "stage06_workers", 6, "--work-ms 50");
-}
+TEST_CASE("Each variant of stage 6 turns the claim that it names") { check_variants(6); }
 
 TEST_CASE("A wrong start of stage 6 ends in one sentence") {
     check_start_errors("stage06_workers");
