@@ -32,7 +32,7 @@ TEST_CASE("The matrix knows a server that is as taught, and writes what it has f
 
 TEST_CASE("A matrix that can't be made is refused in a sentence") {
     CHECK(output_of(program("matrix") + " --spawn true") ==
-          program("matrix") + ": --spawn needs --stage: in whose place is it?\nexit 2\n");
+          "matrix: --spawn needs --stage: in whose place is it?\nexit 2\n");
     CHECK(
         output_of(program("matrix") + " --stage 1 --spawn true").find("no server from 'true': ") !=
         std::string::npos);
