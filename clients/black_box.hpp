@@ -34,9 +34,10 @@ inline std::string server_command(std::string_view name, std::string_view flags 
 }
 
 /// What a command printed, both streams, and "exit N" behind it.
-inline std::string output_of(const std::string& command) {
+inline std::string output_of(const std::string& command,
+                             std::chrono::seconds patience = std::chrono::seconds{30}) {
     Process process{fmt::format("({}) 2>&1; echo exit $?", command)};
-    CHECK(process.wait_for_output("exit ", std::chrono::seconds{30}));
+    CHECK(process.wait_for_output("exit ", patience));
     return process.output();
 }
 

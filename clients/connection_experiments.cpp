@@ -22,8 +22,8 @@ SilenceTrial try_silence(const Target& target, std::size_t silent) {
     SilenceTrial trial;
     {
         std::list<Connection> clients;
-        while (clients.size() < silent) {
-            clients.emplace_back(target);
+        while (clients.size() < silent && (clients.empty() || clients.back().connected())) {
+            clients.emplace_back(target);  // where the backlog is full, more would only wait
         }
         trial.during = probe(target, frozen_after);
     }
