@@ -42,6 +42,9 @@ refused "lab: setup takes nothing or 'browser', not 'all'" setup all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: " stress 3 --variant
+refused "lab: expected a stage's number, got '' *" check
+refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
+refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is no experiment 'shards', but: contention, sharding and levels" experiment shards
 refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
@@ -53,6 +56,8 @@ shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*" help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
+shows "*stage 1*good*verdict: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
+shows "claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*+#include \"stage04_state/query.hpp\"*" diff 4

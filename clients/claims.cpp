@@ -32,7 +32,7 @@ const Claim claims[] = {
     {"slow-head", "a head that drips in is given up", 3, last, slow_head},
     {"large-body", "40 MB are refused while they are being sent", 3, last, large_body},
     {"reason", "who is refused is told what was wrong", 3, last, reason},
-    {"deep-json", "60,000 brackets end no server", 3, last, deep_json},
+    {"deep-json", "60,000 brackets in a row are refused", 3, last, deep_json},
     {"exact", "an amount beyond 2^53 is added exactly", 4, last, exact},
     {"saturation", "a balance stops at the end of its range", 4, last, saturation},
     {"lost-update", "no update is lost under concurrent writers", 4, last, lost_update},

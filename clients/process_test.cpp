@@ -62,6 +62,15 @@ TEST_CASE("A command that prints more than a pipe holds does not wait for us") {
     CHECK(process.output() == std::string(1'000'000, 'x').append("end\n"));
 }
 
+TEST_CASE("A command has none of our connections") {
+    asio::io_context io;
+    const asio::ip::tcp::acceptor ours{io, {asio::ip::address_v4::loopback(), 0}};
+    Process process{"ls -l /proc/self/fd; echo end"};
+    CHECK(process.wait_for_output("end\n"));
+    CHECK(process.output().find("pipe:") != std::string::npos);
+    CHECK(process.output().find("socket:") == std::string::npos);
+}
+
 TEST_CASE("Waiting for output ends with the output, or with one's patience") {
     const auto start = steady_clock::now();
     SECTION("the output ends") {
