@@ -74,8 +74,8 @@ Process::Process(const std::string& command, std::chrono::milliseconds stop_pati
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(input.read_end, STDIN_FILENO);
         dup2(output.write_end, STDOUT_FILENO);
-        closefrom(STDERR_FILENO +
-                  1);  // or it would keep the connections open that we have just now
+        // Not what this process has open just now: its connections would stay open there.
+        closefrom(STDERR_FILENO + 1);
         if (getppid() == parent) {
             execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
         }
