@@ -284,7 +284,7 @@ Finding look_waits(const Target& target) {
         std::this_thread::sleep_for(5ms);
     }
     const double share = std::chrono::duration<double>{waited} / (steady_clock::now() - start);
-    return {share > 0.5, fmt::format("it waits {:.0f} % of its time", 100 * share),
+    return {share > 0.6, fmt::format("it waits {:.0f} % of its time", 100 * share),
             fmt::format("{:.0f} %", 100 * share)};
 }
 
