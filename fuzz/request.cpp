@@ -1,0 +1,57 @@
+// Any bytes, whole and in pieces: the parser makes the same of them however they are cut, keeps to
+// its limits, and what it hands out lies in what it was fed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/http.hpp"
+#include "fuzz/check.hpp"
+
+namespace {
+
+using namespace unfreeze;
+using Result = RequestParser::Result;
+
+/// All requests, and the refusal where there is one, as text.
+std::string read(std::string_view bytes, std::size_t piece_bytes, const HttpLimits& limits) {
+    RequestParser parser{limits};
+    std::string seen;
+    while (!bytes.empty()) {
+        parser.feed(bytes.substr(0, piece_bytes));
+        bytes.remove_prefix(std::min(piece_bytes, bytes.size()));
+        Result result = parser.next();
+        for (; result == Result::request; result = parser.next()) {
+            const Request& request = parser.request();
+            check(request.body.size() <= limits.body_bytes_max, "a body keeps to its limit");
+            check(request.method.size() + request.target.size() < limits.head_bytes_max,
+                  "a head keeps to its limit");
+            check(!request.path().empty(), "a request has a path");
+            seen +=
+                fmt::format("{} {} {} {} {} {}\n", request.method, request.target, request.path(),
+                            request.body, request.keep_alive, request.minor_version);
+        }
+        if (result == Result::refused) {
+            check(parser.refusal().status >= 400, "a refusal is an error");
+            return seen + parser.refusal().body;
+        }
+    }
+    return seen + (parser.has_bytes() ? "unfinished" : "");
+}
+
+}  // namespace
+
+/// The first two bytes say how the rest is cut, and how small the limits are.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) {
+        return 0;
+    }
+    const std::string_view bytes{reinterpret_cast<const char*>(data) + 2, size - 2};
+    const HttpLimits limits{.head_bytes_max = 64 + 8u * data[1], .body_bytes_max = data[1]};
+    const std::string whole = read(bytes, bytes.size(), limits);
+    check(whole == read(bytes, 1, limits), "byte by byte it is the same");
+    check(whole == read(bytes, 1u + data[0], limits), "in pieces it is the same");
+    return 0;
+}

@@ -1,0 +1,104 @@
+// Any bytes to a session, in any pieces, with an answer to each request: it ends when its client
+// does, and what it says are whole answers, one after the other.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/spawn.hpp"
+#include "fuzz/check.hpp"
+#include "stage03_validation/event.hpp"
+#include "stage03_validation/session.hpp"
+
+namespace {
+
+using namespace unfreeze;
+
+asio::awaitable<void> serve(asio::ip::tcp::socket socket, const SessionLimits& limits,
+                            std::size_t& answers, bool& ended) {
+    Session session{std::move(socket), limits};
+    while (const Request* request = co_await session.next()) {
+        const auto event = read_event(*request);
+        const auto* refusal = std::get_if<Response>(&event);
+        session.reply(refusal != nullptr ? *refusal : Response{.body = "accepted"});
+        ++answers;
+    }
+    ended = true;
+}
+
+/// How many answers these bytes begin with, where they are nothing but answers.
+std::size_t count_answers(std::string_view bytes) {
+    constexpr std::string_view length_field = "\r\nContent-Length: ";
+    std::size_t answers = 0;
+    while (!bytes.empty()) {
+        check(bytes.starts_with("HTTP/1.1 "), "an answer begins where the last one ends");
+        const std::size_t head_end = bytes.find("\r\n\r\n");
+        check(head_end != bytes.npos, "an answer has a whole head");
+        if (bytes.starts_with("HTTP/1.1 100 ")) {
+            bytes.remove_prefix(head_end + 4);
+            continue;
+        }
+        const std::size_t length_at = bytes.find(length_field) + length_field.size();
+        check(length_at < head_end, "an answer has a length");
+        std::size_t length = 0;
+        for (std::size_t i = length_at; bytes[i] != '\r'; ++i) {
+            length = length * 10 + static_cast<std::size_t>(bytes[i] - '0');
+        }
+        bytes.remove_prefix(head_end + 4);
+        const bool to_head = bytes.size() < length || bytes.starts_with("HTTP/1.1 ");  // no body
+        bytes.remove_prefix(to_head ? 0 : length);
+        ++answers;
+    }
+    return answers;
+}
+
+}  // namespace
+
+/// The first byte says in what pieces the rest is sent. The session runs between them, as far as it
+/// can without waiting.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 1 || size > 64 * 1024) {
+        return 0;
+    }
+    const std::size_t piece_bytes = 1u + data[0];
+    std::string_view bytes{reinterpret_cast<const char*>(data) + 1, size - 1};
+    const SessionLimits limits{.http = {.head_bytes_max = 512, .body_bytes_max = 256}};
+
+    std::size_t answers = 0;
+    bool ended = false;
+    asio::io_context io;
+    std::array<int, 2> ends{};
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0, "a socket pair");
+    asio::ip::tcp::socket server{io};
+    server.assign(asio::ip::tcp::v4(), ends[1]);
+    asio::co_spawn(io, serve(std::move(server), limits, answers, ended), stop_on_exception);
+
+    std::string received;
+    const auto run_and_receive = [&] {
+        io.poll();
+        std::array<char, 16 * 1024> buffer;
+        for (ssize_t n = 0; (n = read(ends[0], buffer.data(), buffer.size())) > 0;) {
+            received.append(buffer.data(), static_cast<std::size_t>(n));
+            io.poll();
+        }
+    };
+    while (!bytes.empty() && !ended) {
+        const ssize_t sent =
+            send(ends[0], bytes.data(), std::min(piece_bytes, bytes.size()), MSG_NOSIGNAL);
+        run_and_receive();
+        bytes.remove_prefix(sent > 0 ? static_cast<std::size_t>(sent) : 0);
+    }
+    shutdown(ends[0], SHUT_WR);
+    run_and_receive();
+    run_and_receive();
+    check(ended, "a session ends when its client has ended");
+    const std::size_t heard = count_answers(received);
+    check(heard == answers || heard == answers + 1,
+          "each request has an answer, and a refusal one");
+    close(ends[0]);
+    return 0;
+}
