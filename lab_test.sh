@@ -47,7 +47,7 @@ refused "check: no server from 'false': it ended before it listened" check 1 --s
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds
-refused "lab: there is no experiment 'shards', but: contention, sharding and levels" experiment shards
+refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
 refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1

@@ -22,12 +22,12 @@ std::vector<std::string> fields_of(const std::string& line) {
     return fields;
 }
 
-/// What an experiment wrote, which took a second for each row.
-std::vector<Row> rows_of(std::string_view arguments) {
+/// What a program that measures wrote.
+std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
     const std::filesystem::path csv =
         std::filesystem::temp_directory_path() / fmt::format("experiment-{}.csv", getpid());
-    const std::string output = output_of(
-        fmt::format("{} {} --seconds 1 --csv {}", program("experiment"), arguments, csv.string()));
+    const std::string output =
+        output_of(fmt::format("{} {} --csv {}", program(name), arguments, csv.string()));
     INFO(output);
     CHECK(output.ends_with("\nexit 0\n"));
     const std::vector<std::string> lines = lines_of(csv);
@@ -44,6 +44,11 @@ std::vector<Row> rows_of(std::string_view arguments) {
         }
     }
     return rows;
+}
+
+/// What an experiment wrote, which took a second for each row.
+std::vector<Row> rows_of(std::string_view arguments) {
+    return rows_of("experiment", fmt::format("{} --seconds 1", arguments));
 }
 
 double number(const Row& row, const std::string& name) { return std::stod(row.at(name)); }
@@ -110,10 +115,126 @@ TEST_CASE("The experiment of levels sees what each of them gives") {
     CHECK(number(rows[0], "query_p50_ms") > number(rows[3], "query_p50_ms"));
 }
 
+TEST_CASE("The experiment of stages sees what each of them answers under its load") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("stages");
+    REQUIRE(rows.size() == 6);
+    for (const Row& row : rows) {
+        INFO(row.at("stage") << ", " << row.at("connections"));
+        CHECK(number(row, "accepted") + number(row, "rejected") == number(row, "requests"));
+        CHECK(number(row, "p50_ms") <= number(row, "p99_ms"));
+        // Little's law: so many are on their way all the time.
+        const double mean_ms = number(row, "at_a_time") * 1e3 / number(row, "answers_per_second");
+        CHECK(number(row, "p50_ms") < 2.5 * mean_ms);
+        if (row.at("stage") != "5") {
+            CHECK(row.at("rejected") == "0");
+        }
+    }
+    CHECK(rows[2].at("connections") == "one each");
+    CHECK(rows[3].at("connections") == "kept");
+    CHECK(number(rows[3], "answers_per_second") > 1.5 * number(rows[2], "answers_per_second"));
+    CHECK(number(rows[4], "answers_per_second") < 2.1);  // a job takes half a second
+    CHECK(number(rows[4], "answers_per_second") > 1.5);
+    CHECK(number(rows[5], "answers_per_second") > 1'000 * number(rows[4], "answers_per_second"));
+    CHECK(number(rows[5], "accepted") > 100);  // the queue and what is in work
+    CHECK(number(rows[5], "accepted") < 200);
+}
+
+TEST_CASE(
+    "The experiment of the queue sees a wait as long as the queue, and memory for its places") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("queue --rows 4");
+    REQUIRE(rows.size() == 4);
+    CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
+    for (const std::size_t row : {2, 3}) {
+        INFO(rows[row].at("capacity"));
+        CHECK(number(rows[row], "last_done_after_ms") > 0.9 * number(rows[row], "model_ms"));
+        CHECK(number(rows[row], "last_done_after_ms") < 1.5 * number(rows[row], "model_ms"));
+        CHECK(number(rows[row], "last_done_after_ms") >
+              5 * number(rows[row - 1], "last_done_after_ms"));
+    }
+    const double places_kb = 9e3 * 72 / 1e3;  // of 72 bytes, made when the queue is
+    CHECK(1e3 * (number(rows[3], "memory_empty_mb") - number(rows[2], "memory_empty_mb")) >
+          0.6 * places_kb);
+    for (const Row& row : rows) {
+        CHECK(number(row, "memory_full_mb") >= number(row, "memory_empty_mb"));
+    }
+}
+
+TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("freeze");
+    REQUIRE(rows.size() == 240);
+    std::size_t frozen = 0;
+    for (const Row& row : rows) {
+        const double at = number(row, "at_ms");
+        const double answered_after = number(row, "answered_after_ms");
+        INFO(row.at("stage") << " at " << at << ": " << answered_after);
+        CHECK((row.at("silent_clients") == "20") == (at >= 2'000 && at < 4'000));
+        if (row.at("stage") == "1" && row.at("silent_clients") == "20") {
+            CHECK(at + answered_after > 3'990);  // not before they left
+            CHECK(at + answered_after < 4'500);
+            ++frozen;
+        } else {
+            CHECK(answered_after < 500);
+        }
+    }
+    CHECK(frozen == 40);
+}
+
+TEST_CASE("The experiment of connections sees what a thread costs, and a pool that is used up") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("connections --rows 3");
+    REQUIRE(rows.size() == 3);
+    const Row& coroutine = rows[0];
+    const Row& thread_each = rows[1];
+    const Row& pool = rows[2];
+    for (const Row& row : rows) {
+        CHECK(row.at("held") == "1000");
+    }
+    CHECK(coroutine.at("threads") == "1");
+    CHECK(thread_each.at("threads") == "1001");
+    CHECK(pool.at("threads") == "9");
+    CHECK(number(thread_each, "kb_each") > 2 * number(coroutine, "kb_each"));
+    CHECK(number(coroutine, "kb_each") > 2 * number(pool, "kb_each"));
+    CHECK(number(coroutine, "probe_ms") < 500);
+    CHECK(pool.at("probe_ms") == "none");
+}
+
+TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("metrics_benchmark", "counters --rounds 3");
+    REQUIRE(rows.size() == 6);
+    std::map<std::string, Row> ways;
+    for (const Row& row : rows) {
+        ways[row.at("way")] = row;
+    }
+    const auto ns = [&](const char* way, const char* threads) {
+        return number(ways.at(way), fmt::format("ns_by_{}", threads));
+    };
+    CHECK(ns("a mutex", "1_thread") > 1.5 * ns("a relaxed atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") > 0.6 * ns("a seq_cst atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") < 1.7 * ns("a seq_cst atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") > ns("cells a line each", "1_thread"));
+    // Two threads that meet take longer than one, where there are two cores; those that don't, not.
+    CHECK(ns("cells a line each", "2_threads") < 1.3 * ns("cells a line each", "1_thread"));
+    CHECK(ns("a relaxed atomic", "2_threads") > 3 * ns("cells a line each", "2_threads"));
+}
+
 TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
-    CHECK(
-        output_of(program("experiment") + " fly") ==
-        "experiment: there is no experiment 'fly', but: contention, sharding and levels\nexit 2\n");
+    CHECK(output_of(program("experiment") + " fly") ==
+          "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "
+          "queue, freeze, connections\nexit 2\n");
     CHECK(output_of(program("experiment") + " sharding --csv /nowhere/a.csv") ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
     for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {

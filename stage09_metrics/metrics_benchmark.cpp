@@ -1,25 +1,30 @@
+// What counting costs, and what readings of two counts get wrong.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <ctime>
 #include <latch>
 #include <mutex>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "common/catch.hpp"
+#include "common/command_line.hpp"
+#include "common/csv.hpp"
+#include "common/log.hpp"
 #include "stage09_metrics/metrics.hpp"
 
-// What counting costs, and what readings of two counts get wrong. Hidden: ask for "[.benchmark]".
-using namespace unfreeze;
-
 namespace {
+
+using namespace unfreeze;
 
 constexpr std::array<std::size_t, 3> thread_counts{1, 2, 16};
 
@@ -97,7 +102,7 @@ double measure_count(std::size_t threads) {
         threads, [&](std::size_t i) { way.add(i); },
         [] { std::this_thread::sleep_for(std::chrono::milliseconds{200}); });
     const std::chrono::duration<double, std::nano> took = steady_clock::now() - started;
-    CHECK(way.total() == counts);
+    assert(way.total() == counts);
     return took.count() / static_cast<double>(counts);
 }
 
@@ -109,8 +114,9 @@ double thread_nanoseconds() {
 }
 
 /// Reads for a second while so many threads receive and process as fast as they can, each of them
-/// one event at a time. Prints a line, and returns how often there was less than nothing pending.
-std::uint64_t print_readings(const char* name, std::size_t threads, const auto& read) {
+/// one event at a time. Returns how often there was less than nothing pending.
+std::uint64_t measure_readings(const char* name, std::size_t threads, const auto& read,
+                               std::FILE* csv) {
     EventCounters events;
     std::uint64_t readings = 0, negative = 0, too_many = 0, most = 0;
     const auto process = [&](std::size_t) {
@@ -130,44 +136,51 @@ std::uint64_t print_readings(const char* name, std::size_t threads, const auto& 
         const double nanoseconds = (thread_nanoseconds() - started) / static_cast<double>(readings);
         fmt::print("{:<15} {:>7} {:>9} {:>8} {:>8} {:>20} {:>7.1f}\n", name, threads, readings,
                    negative, too_many, most, nanoseconds);
+        std::fflush(stdout);
+        fmt::print(csv, "{},{},{},{},{},{},{:.1f}\n", name, threads, readings, negative, too_many,
+                   most, nanoseconds);
     });
-    CHECK(events.read() == Reading{counts, counts, 0});
+    assert((events.read() == Reading{counts, counts, 0}));
     return negative;
 }
 
-}  // namespace
-
-TEST_CASE("Counts: nanoseconds each, of all threads together", "[.benchmark]") {
+/// The time of a count in each way: nanoseconds each, of all threads together.
+void measure_counts(std::size_t rounds, std::FILE* csv) {
     struct {
         const char* name;
         double (*measure)(std::size_t threads);
         std::array<std::vector<double>, thread_counts.size()> nanoseconds = {};  // of each round
     } ways[] = {{"a mutex", measure_count<Mutex>},
-                {"an atomic, relaxed", measure_count<Atomic<std::memory_order_relaxed>>},
-                {"an atomic, seq_cst", measure_count<Atomic<std::memory_order_seq_cst>>},
+                {"a relaxed atomic", measure_count<Atomic<std::memory_order_relaxed>>},
+                {"a seq_cst atomic", measure_count<Atomic<std::memory_order_seq_cst>>},
                 {"Counter", measure_count<Ours>},
-                {"cells, side by side", measure_count<Cells<alignof(std::uint64_t)>>},
-                {"cells, a line each", measure_count<Cells<64>>}};
+                {"cells side by side", measure_count<Cells<alignof(std::uint64_t)>>},
+                {"cells a line each", measure_count<Cells<64>>}};
     // All of them again in each round: what else the machine has to do meets them all alike.
-    for (int round = 0; round < 7; ++round) {
+    for (std::size_t round = 0; round < rounds; ++round) {
         for (auto& way : ways) {
             for (std::size_t i = 0; i < thread_counts.size(); ++i) {
                 way.nanoseconds[i].push_back(way.measure(thread_counts[i]));
             }
         }
     }
-    fmt::print("{:<20} {:>7} {:>7} {:>7}\n", "threads", 1, 2, 16);
+    fmt::print("{:<20} {:>10} {:>11} {:>15}\n", "ns a count", "one thread", "two threads",
+               "sixteen threads");
+    fmt::print(csv, "way,ns_by_1_thread,ns_by_2_threads,ns_by_16_threads\n");
     for (auto& [name, measure, nanoseconds] : ways) {
-        fmt::print("{:<20}", name);
-        for (std::vector<double>& all : nanoseconds) {
-            std::sort(all.begin(), all.end());
-            fmt::print(" {:>7.1f}", all[all.size() / 2]);
+        std::array<double, thread_counts.size()> medians{};
+        for (std::size_t i = 0; i < medians.size(); ++i) {
+            std::sort(nanoseconds[i].begin(), nanoseconds[i].end());
+            medians[i] = nanoseconds[i][rounds / 2];
         }
-        fmt::print("\n");
+        fmt::print("{:<20} {:>10.1f} {:>11.1f} {:>15.1f}\n", name, medians[0], medians[1],
+                   medians[2]);
+        fmt::print(csv, "{},{:.1f},{:.1f},{:.1f}\n", name, medians[0], medians[1], medians[2]);
     }
 }
 
-TEST_CASE("Readings, while threads receive and process as fast as they can", "[.benchmark]") {
+/// What readings get wrong while threads receive and process as fast as they can.
+void measure_all_readings(std::FILE* csv) {
     const auto received_first = [](const EventCounters& events) {
         return Reading{events.received.read(), events.processed.read(), 0};  // from left to right
     };
@@ -179,11 +192,30 @@ TEST_CASE("Readings, while threads receive and process as fast as they can", "[.
     const auto ours = [](const EventCounters& events) { return events.read(); };
     fmt::print("{:<15} threads  readings negative too many {:>20} ns each\n", "read",
                "most pending");
-    std::uint64_t negative = 0;
+    fmt::print(csv, "read,threads,readings,negative,too_many,most_pending,ns_each\n");
     for (const std::size_t threads : {0, 1, 2, 16}) {
-        negative += print_readings("received first", threads, received_first);
-        CHECK(print_readings("received last", threads, received_last) == 0);
-        CHECK(print_readings("until two agree", threads, ours) == 0);
+        measure_readings("received first", threads, received_first, csv);
+        const std::uint64_t none = measure_readings("received last", threads, received_last, csv) +
+                                   measure_readings("until two agree", threads, ours, csv);
+        assert(none == 0);
     }
-    CHECK(negative > 0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::string what = "counters";
+    std::string file = "/dev/null";
+    std::size_t rounds = 7;
+    CommandLine command_line{"What counting costs, and what readings of two counts get wrong."};
+    command_line.add("what", what, "counters or readings");
+    command_line.add("--csv", file, "file for the rows");
+    command_line.add("--rounds", rounds, 1, 100, "of counting, whose median counts");
+    command_line.parse(argc, argv);
+    if (what != "counters" && what != "readings") {
+        fail(fmt::format("there are counters and readings, but no '{}'", what));
+    }
+    std::FILE* const csv = open_csv(file);
+    what == "counters" ? measure_counts(rounds, csv) : measure_all_readings(csv);
+    std::fclose(csv);
 }

@@ -1,0 +1,258 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <asio.hpp>
+#include <filesystem>
+#include <future>
+#include <list>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "clients/account.hpp"
+#include "clients/claims.hpp"
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+#include "clients/measurements.hpp"
+#include "clients/process.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// A server, and the load that its own client puts on it.
+struct StageLoad {
+    int stage;
+    std::string_view server;
+    std::size_t requests;
+    std::size_t at_a_time;
+    bool keep_alive;
+};
+// The third also as those before it, to tell its connections that last from all else that is new.
+constexpr std::array<StageLoad, 6> stage_loads{{{1, "stage01_blocking", 5'000, 50, false},
+                                                {2, "stage02_async", 10'000, 200, false},
+                                                {3, "stage03_validation", 10'000, 200, false},
+                                                {3, "stage03_validation", 50'000, 200, true},
+                                                {4, "stage04_state", 8, 8, true},
+                                                {5, "stage05_backpressure", 100'000, 50, true}}};
+
+constexpr std::size_t probes_a_third = 40;
+constexpr auto probe_interval = 50ms;
+
+/// Asks a server again and again, whatever has become of the question before, and when each answer
+/// came: in the second third of the time beside silent clients.
+std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::string_view server,
+                                                                          std::size_t clients) {
+    const ServerProcess process{our_server(server)};
+    const Target& target = process.target();
+    probe(target, 5s);  // what the first request of all costs is not counted
+    std::list<Connection> silent;
+    std::vector<std::future<std::optional<std::chrono::microseconds>>> probes;
+    const auto start = steady_clock::now();
+    while (probes.size() < 3 * probes_a_third) {
+        std::this_thread::sleep_until(start + probes.size() * probe_interval);
+        while (probes.size() == probes_a_third && silent.size() < clients) {
+            silent.emplace_back(target);
+        }
+        if (probes.size() == 2 * probes_a_third) {
+            silent.clear();
+        }
+        probes.push_back(std::async(std::launch::async, probe, target, 10s));
+    }
+    std::vector<std::optional<std::chrono::microseconds>> answered;
+    for (auto& asked : probes) {
+        answered.push_back(asked.get());
+    }
+    return answered;
+}
+
+/// What silent connections cost a server.
+struct Held {
+    std::ptrdiff_t connections = 0;
+    long threads = 0;
+    double kb_each = 0;  // of resident memory
+    std::optional<std::chrono::microseconds> probe;
+};
+
+Held hold(std::string_view name, std::size_t connections) {
+    ServerProcess server{our_server(name)};
+    const Target& target = server.target();
+    const pid_t pid = server.process().pid();
+    const std::ptrdiff_t descriptors_before = descriptors(pid);
+    probe(target, frozen_after);  // what the first request of all costs is not counted
+    const long kib_before = status_number(pid, "VmRSS");
+
+    asio::io_context io;
+    std::list<asio::ip::tcp::socket> sockets;
+    asio::error_code error;
+    while (sockets.size() < connections && !error) {
+        sockets.emplace_back(io).connect(target.endpoint(), error);
+    }
+    // Until the server has accepted them all, or has accepted no more for a second.
+    Held held;
+    auto last_change = steady_clock::now();
+    while (held.connections < static_cast<std::ptrdiff_t>(connections) &&
+           steady_clock::now() < last_change + 1s) {
+        const std::ptrdiff_t now_held = descriptors(pid) - descriptors_before;
+        if (now_held != held.connections) {
+            held.connections = now_held;
+            last_change = steady_clock::now();
+        }
+        std::this_thread::sleep_for(10ms);  // /proc can't be waited on
+    }
+    held.threads = status_number(pid, "Threads");
+    held.kb_each = static_cast<double>(status_number(pid, "VmRSS") - kib_before) * 1.024 /
+                   static_cast<double>(std::max<std::ptrdiff_t>(held.connections, 1));
+    held.probe = probe(target, frozen_after);
+    return held;
+}
+
+double mb(long kib) { return static_cast<double>(kib) / 1024; }
+
+}  // namespace
+
+std::string our_server(std::string_view server) {
+    const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    return fmt::format("{} --port 0", (here / server).string());
+}
+
+void measure_stages(const MeasureOptions& options, std::FILE* csv) {
+    fmt::print(
+        "stage   requests   at a time   connections   answers a second          p50          p99"
+        "   accepted   rejected\n");
+    fmt::print(csv,
+               "stage,requests,at_a_time,connections,answers_per_second,p50_ms,p99_ms,accepted,"
+               "rejected\n");
+    for (std::size_t i = 0; i < std::min(stage_loads.size(), options.rows); ++i) {
+        const auto& [stage, name, requests, at_a_time, keep_alive] = stage_loads[i];
+        // The one in the middle of three: a load takes a fraction of a second.
+        std::array<LoadReport, 3> reports;
+        for (LoadReport& report : reports) {
+            const ServerProcess server{our_server(name)};
+            report = run_load(server.target(), {.requests = requests,
+                                                .concurrency = at_a_time,
+                                                .keep_alive = keep_alive,
+                                                .timeout_ms = 1min});
+            if (report.accepted + report.rejected != requests) {
+                throw std::runtime_error{
+                    fmt::format("stage {} left requests without an answer", stage)};
+            }
+        }
+        std::sort(reports.begin(), reports.end(), [](const LoadReport& a, const LoadReport& b) {
+            return a.answered_per_second() < b.answered_per_second();
+        });
+        const LoadReport& report = reports[1];
+        const std::string_view connections = keep_alive ? "kept" : "one each";
+        const double rate = report.answered_per_second();
+        const double p50 = in_ms(report.latency.quantile(0.5));
+        const double p99 = in_ms(report.latency.quantile(0.99));
+        fmt::print(
+            "{:>5}   {:>8}   {:>9}   {:<11}   {:>16.0f}   {:>7.2f} ms   {:>7.2f} ms   {:>8}   "
+            "{:>8}\n",
+            stage, requests, at_a_time, connections, rate, p50, p99, report.accepted,
+            report.rejected);
+        std::fflush(stdout);
+        fmt::print(csv, "{},{},{},{},{:.1f},{:.3f},{:.3f},{},{}\n", stage, requests, at_a_time,
+                   connections, rate, p50, p99, report.accepted, report.rejected);
+    }
+}
+
+/// Fills queues, and waits for the last event that got in.
+void measure_queue(const MeasureOptions& options, std::FILE* csv) {
+    constexpr std::array<std::size_t, 5> capacities{10, 100, 1'000, 10'000, 100'000};
+    constexpr std::size_t workers = 16;
+    constexpr auto work = 4ms;
+    fmt::print(
+        "capacity   workers   work   until the last was done        model   memory empty"
+        "      full\n");
+    fmt::print(csv,
+               "capacity,workers,work_ms,last_done_after_ms,model_ms,memory_empty_mb,"
+               "memory_full_mb\n");
+    for (std::size_t i = 0; i < std::min(capacities.size(), options.rows); ++i) {
+        const std::size_t capacity = capacities[i];
+        ServerProcess server{fmt::format("{} --workers {} --work-ms {} --queue-capacity {}",
+                                         our_server("stage06_workers"), workers, work.count(),
+                                         capacity)};
+        const pid_t pid = server.process().pid();
+        Account account{server.target()};
+        const long empty = status_number(pid, "VmRSS");
+        // Much faster than the workers, and for a while after it is full: so the last event that
+        // gets in does so as the load ends, behind a full queue.
+        const LoadReport load =
+            run_load(server.target(), {.requests = 2 * capacity + 2'000,
+                                       .keep_alive = true,
+                                       .body = [&](std::size_t) { return account.event(1); }});
+        const auto start = steady_clock::now();
+        const long full = status_number(pid, "VmRSS");
+        const auto accepted = static_cast<std::int64_t>(load.accepted);
+        if (load.rejected == 0 || account.wait_for(accepted) != accepted) {
+            throw std::runtime_error{"the queue was not full, or what it held was not done"};
+        }
+        const double waited = in_ms(steady_clock::now() - start);
+        // Little's law: what is waited for, by the rate; and then its own work.
+        const double model = static_cast<double>(capacity) / workers * in_ms(work) + in_ms(work);
+        fmt::print(
+            "{:>8}   {:>7}   {} ms   {:>20.1f} ms   {:>7.1f} ms   {:>9.1f} MB   {:>4.1f} MB\n",
+            capacity, workers, work.count(), waited, model, mb(empty), mb(full));
+        std::fflush(stdout);
+        fmt::print(csv, "{},{},{},{:.1f},{:.1f},{:.1f},{:.1f}\n", capacity, workers, work.count(),
+                   waited, model, mb(empty), mb(full));
+    }
+}
+
+/// Who answers beside 20 silent clients, and how fast.
+void measure_freeze(const MeasureOptions& options, std::FILE* csv) {
+    constexpr std::array<std::string_view, 2> servers{"stage01_blocking", "stage02_async"};
+    constexpr std::size_t clients = 20;
+    fmt::print("stage   silent clients   probes   answered          p50          max\n");
+    fmt::print(csv, "stage,silent_clients,at_ms,answered_after_ms\n");
+    for (std::size_t i = 0; i < std::min(servers.size(), options.rows); ++i) {
+        const auto answered = probe_beside_silent(servers[i], clients);
+        LatencyHistogram latency;  // of the third
+        for (std::size_t n = 0; n < answered.size(); ++n) {
+            const std::size_t beside = n / probes_a_third == 1 ? clients : 0;
+            if (answered[n]) {
+                latency.record(*answered[n]);
+            }
+            fmt::print(csv, "{},{},{},{}\n", i + 1, beside, in_ms(n * probe_interval),
+                       answered[n] ? fmt::format("{:.2f}", in_ms(*answered[n])) : "");
+            if ((n + 1) % probes_a_third == 0) {
+                fmt::print("{:>5}   {:>14}   {:>6}   {:>8}   {:>7.1f} ms   {:>7.1f} ms\n", i + 1,
+                           beside, probes_a_third, latency.count(), in_ms(latency.quantile(0.5)),
+                           in_ms(latency.max()));
+                latency = {};
+            }
+        }
+        std::fflush(stdout);
+    }
+}
+
+/// Read from /proc: descriptors, threads and resident memory; and whether it still answers beside
+/// so many connections that say nothing.
+void measure_connections(const MeasureOptions& options, std::FILE* csv) {
+    constexpr std::array<std::string_view, 3> servers{"stage02_async", "thread_per_connection",
+                                                      "thread_pool"};
+    constexpr std::array<std::size_t, 2> counts{1'000, 10'000};
+    fmt::print(
+        "server                  connections    held   threads   memory each   a probe beside\n");
+    fmt::print(csv, "server,connections,held,threads,kb_each,probe_ms\n");
+    for (std::size_t i = 0; i < std::min(servers.size() * counts.size(), options.rows); ++i) {
+        const std::string_view name = servers[i % servers.size()];
+        const std::size_t count = counts[i / servers.size()];
+        const Held held = hold(name, count);
+        const std::string answered =
+            held.probe ? fmt::format("{:.1f}", in_ms(*held.probe)) : "none";
+        fmt::print("{:<21}   {:>11}   {:>5}   {:>7}   {:>8.2f} kB   {:>14}\n", name, count,
+                   held.connections, held.threads, held.kb_each,
+                   held.probe ? answered + " ms" : answered);
+        std::fflush(stdout);
+        fmt::print(csv, "{},{},{},{},{:.2f},{}\n", name, count, held.connections, held.threads,
+                   held.kb_each, answered);
+    }
+}
+
+}  // namespace unfreeze
