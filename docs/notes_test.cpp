@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <cmath>
 #include <regex>
+#include <set>
 
 #include "clients/black_box.hpp"
 #include "common/source_tree.hpp"
@@ -15,6 +18,89 @@ std::vector<path> pages() {
         const auto found =
             entries_of(directory, [](const path& entry) { return entry.extension() == ".md"; });
         all.insert(all.end(), found.begin(), found.end());
+    }
+    return all;
+}
+
+/// A number as it is shown.
+struct Shown {
+    double value;
+    std::size_t decimals;
+};
+
+/// The numbers of a line, but for those that are part of a word. A comma between thousands is no
+/// end.
+std::vector<Shown> numbers_in(std::string line) {
+    line = std::regex_replace(line, std::regex{"(\\d),(?=\\d{3}(?!\\d))"}, "$1");
+    const std::regex word_or_number{"[\\w.]*[A-Za-z_][\\w.]*|(\\d+(\\.(\\d+))?)"};
+    std::vector<Shown> numbers;
+    for (std::sregex_iterator match{line.begin(), line.end(), word_or_number}, end; match != end;
+         ++match) {
+        if ((*match)[1].matched) {
+            numbers.push_back({std::stod(match->str()), (*match)[3].str().size()});
+        }
+    }
+    return numbers;
+}
+
+/// The numbers of each row but the first, which names the columns.
+std::vector<std::vector<Shown>> rows_of(const path& csv) {
+    std::vector<std::vector<Shown>> rows;
+    for (const std::string& line : lines_of(csv)) {
+        rows.push_back(numbers_in(std::regex_replace(line, std::regex{","}, " ")));
+    }
+    rows.erase(rows.begin());
+    return rows;
+}
+
+/// Whether a row has all the numbers of a line, in the same order, rounded to what the line shows.
+bool has_all(const std::vector<Shown>& row, const std::vector<Shown>& line) {
+    auto rest = row.begin();
+    for (const Shown& shown : line) {
+        const double half = 0.5 * std::pow(10, -static_cast<double>(shown.decimals)) + 1e-9;
+        const auto found = std::find_if(rest, row.end(), [&](const Shown& measured) {
+            return std::abs(measured.value - shown.value) <= half;
+        });
+        if (found == row.end()) {
+            return false;
+        }
+        rest = found + 1;
+    }
+    return true;
+}
+
+/// What a comment says to be the figures of a file: the table or the block in the line after it.
+struct Figures {
+    path page;
+    path csv;
+    std::vector<std::string> lines = {};  // without commands and without what heads a table
+};
+
+std::vector<Figures> figures_in_pages() {
+    const std::regex comment{"<!-- figures: (results/\\w+\\.csv) -->"};
+    std::vector<Figures> all;
+    for (const path& page : pages()) {
+        const std::vector<std::string> lines = lines_of(page);
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            std::smatch match;
+            if (!std::regex_match(lines[i], match, comment)) {
+                CHECK(!lines[i].starts_with("<!-- figures"));  // a comment gone wrong
+                continue;
+            }
+            Figures& figures =
+                all.emplace_back(Figures{page, source_tree / "docs" / match[1].str()});
+            if (++i < lines.size() && lines[i].starts_with("```")) {
+                while (++i < lines.size() && lines[i] != "```") {
+                    if (!lines[i].starts_with("$ ")) {
+                        figures.lines.push_back(lines[i]);
+                    }
+                }
+            } else {
+                for (++i; ++i < lines.size() && lines[i].starts_with("|");) {
+                    figures.lines.push_back(lines[i]);
+                }
+            }
+        }
     }
     return all;
 }
@@ -67,6 +153,62 @@ TEST_CASE("Every file and page that a note links to exists") {
         }
     }
     CHECK(links > 5);
+}
+
+TEST_CASE("Every figure of a note that cites the file it is from stands there in one row") {
+    const std::vector<Figures> all = figures_in_pages();
+    for (const auto& [page, csv, lines] : all) {
+        INFO(page << " cites " << csv);
+        REQUIRE(std::filesystem::exists(csv));
+        const std::vector<std::vector<Shown>> rows = rows_of(csv);
+        std::size_t seen = 0;
+        for (const std::string& line : lines) {
+            const std::vector<Shown> numbers = numbers_in(line);
+            INFO(line);
+            CHECK((numbers.empty() || std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+                       return has_all(row, numbers);
+                   })));
+            seen += numbers.empty() ? 0 : 1;
+        }
+        CHECK(seen > 0);
+    }
+    CHECK(all.size() > 5);
+}
+
+TEST_CASE("Every file of figures is shown by a note, in numbers or as a picture") {
+    std::set<path> shown;
+    for (const Figures& figures : figures_in_pages()) {
+        shown.insert(figures.csv.filename());
+    }
+    const std::regex picture{"\\]\\([a-z/]*results/(\\w+)\\.svg\\)"};
+    for (const path& page : pages()) {
+        const std::string text = text_of(page);
+        for (std::sregex_iterator match{text.begin(), text.end(), picture}, end; match != end;
+             ++match) {
+            shown.insert((*match)[1].str() + ".csv");
+        }
+    }
+    const auto files = entries_of(source_tree / "docs" / "results",
+                                  [](const path& entry) { return entry.extension() == ".csv"; });
+    CHECK(!files.empty());
+    for (const path& csv : files) {
+        INFO(csv);
+        CHECK(shown.contains(csv.filename()));
+    }
+}
+
+TEST_CASE("A figure is found where it stands, rounded, in its row and in its order") {
+    const std::vector<Shown> row = numbers_in("lock 16 98.6 1177.6 4 shards");
+    for (const char* const line : {"lock 16 98.6 1178 ms", "| 16 | 99 | 1,177.6 ms |", "98.6 4",
+                                   "stage02_async p99 16", "4 shards"}) {
+        INFO(line);
+        CHECK(has_all(row, numbers_in(line)));
+    }
+    for (const char* const line :
+         {"17", "98.7", "98.60 99", "98.6 16", "1,178.0", "16 16", "5x 5"}) {
+        INFO(line);
+        CHECK(!has_all(row, numbers_in(line)));
+    }
 }
 
 TEST_CASE("Every picture was drawn from the figures that lie beside it") {
