@@ -129,23 +129,23 @@ void measure_stages(const MeasureOptions& options, std::FILE* csv) {
                "rejected\n");
     for (std::size_t i = 0; i < std::min(stage_loads.size(), options.rows); ++i) {
         const auto& [stage, name, requests, at_a_time, keep_alive] = stage_loads[i];
-        // The one in the middle of three: a load takes a fraction of a second.
-        std::array<LoadReport, 3> reports;
-        for (LoadReport& report : reports) {
+        // The one in the middle of three, where it takes but a fraction of a second.
+        std::vector<LoadReport> reports;
+        do {
             const ServerProcess server{our_server(name)};
-            report = run_load(server.target(), {.requests = requests,
-                                                .concurrency = at_a_time,
-                                                .keep_alive = keep_alive,
-                                                .timeout_ms = 1min});
-            if (report.accepted + report.rejected != requests) {
+            reports.push_back(run_load(server.target(), {.requests = requests,
+                                                         .concurrency = at_a_time,
+                                                         .keep_alive = keep_alive,
+                                                         .timeout_ms = 1min}));
+            if (reports.back().accepted + reports.back().rejected != requests) {
                 throw std::runtime_error{
                     fmt::format("stage {} left requests without an answer", stage)};
             }
-        }
+        } while (reports.size() < 3 && reports.back().duration < 1s);
         std::sort(reports.begin(), reports.end(), [](const LoadReport& a, const LoadReport& b) {
             return a.answered_per_second() < b.answered_per_second();
         });
-        const LoadReport& report = reports[1];
+        const LoadReport& report = reports[reports.size() / 2];
         const std::string_view connections = keep_alive ? "kept" : "one each";
         const double rate = report.answered_per_second();
         const double p50 = in_ms(report.latency.quantile(0.5));
