@@ -6,6 +6,8 @@
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
+TEST_CASE("Each variant of stage 2 turns the claim that it names") { check_variants(2, 4); }
+
 TEST_CASE("A wrong start of stage 2 ends in one sentence") { check_start_errors("stage02_async"); }
 
 TEST_CASE("The client of stage 2 tells stage 2 from its neighbours") {
