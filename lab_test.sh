@@ -40,8 +40,8 @@ refused "lab: test takes nothing, *" test --sanitize memory
 refused "lab: build takes no argument, got 'all'" build all
 refused "lab: setup takes nothing or 'browser', not 'all'" setup all
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
-refused "lab: stage 4 has no variant 'sleep', but: blocking-sleep no-lock std-mutex" run 4 --variant sleep
-refused "lab: stage 3 has no variant '', but: " stress 3 --variant
+refused "lab: stage 4 has no variant 'sleep', but: answer-first blocking-sleep *" run 4 --variant sleep
+refused "lab: stage 3 has no variant '', but: clock-per-read *" stress 3 --variant
 refused "lab: expected a stage's number, got '' *" check
 refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
@@ -63,8 +63,8 @@ shows "claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*+#include \"stage04_state/query.hpp\"*" diff 4
-shows "blocking-sleep*the claim \`query-beside-work\` fails.*no-lock*" variants 4
-shows "stage 3 has no variants" variants 3
+shows "*blocking-sleep*the claim \`query-beside-work\` fails.*no-lock*" variants 4
+shows "clock-per-read*the claim \`slow-head\` fails.*" variants 3
 shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000
 shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
