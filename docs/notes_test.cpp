@@ -234,7 +234,8 @@ TEST_CASE("Every stage has its note, with the same headings in the same order") 
                                             "The diff, explained",
                                             "What others learn the hard way",
                                             "What production does",
-                                            "Questions"};
+                                            "Questions",
+                                            "Exercises"};
     const auto rooms = entries_of(source_tree, [](const path& entry) {
         return entry.filename().string().starts_with("stage");
     });
