@@ -155,7 +155,11 @@ Finding drain(const Target& target) {
     {
         wait_until_idle(target, patience);
         Connection connection{target};
-        before = ask_for_counts(connection);
+        // A job is counted a moment after its balance shows.
+        const auto give_up = steady_clock::now() + patience;
+        do {
+            before = ask_for_counts(connection);
+        } while (before && before->pending > 0 && steady_clock::now() < give_up);
     }
     const Account account{target};
     std::list<Connection> clients;
