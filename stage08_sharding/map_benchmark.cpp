@@ -114,7 +114,7 @@ struct Tbb {
 /// Shards as ours, and in each one array as ours, but of groups of fifteen places, which are asked
 /// for a name all at once.
 struct Boost {
-    static constexpr const char* name = "sharded Boost";
+    static constexpr const char* name = "Boost, sharded";
     void add(std::string_view user) {
         Shard& shard = shard_of(user);
         const std::lock_guard lock{shard.mutex};
@@ -250,8 +250,6 @@ double median(std::vector<double> values) {
 /// machine has to do meets them all alike. Rounds have new maps, since where names lie is luck.
 void measure_table(const std::vector<std::size_t>& thread_counts, int gets, std::FILE* csv) {
     constexpr int rounds = 5;
-    fmt::print("{}\n", gets == 0 ? "adds alone, millions a second"
-                                 : "nine gets to one add, millions a second");
     fmt::print("{:>9} {:<8} {:>7}", "users", "turns", "threads");
     for_each_map([]<typename Map>() { fmt::print(" {:>14}", Map::name); });
     fmt::print("\n");
@@ -309,7 +307,7 @@ int main(int argc, char** argv) {
     command_line.parse(argc, argv);
     std::FILE* const csv = open_csv(file);
     fmt::print(csv, "gets_in_ten,users,turns,threads");
-    for_each_map([&]<typename Map>() { fmt::print(csv, ",{}", Map::name); });
+    for_each_map([&]<typename Map>() { fmt::print(csv, ",\"{}\"", Map::name); });
     fmt::print(csv, "\n");
     measure_table({1, 2, 16}, 0, csv);
     measure_table({16}, 9, csv);
