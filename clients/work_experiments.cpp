@@ -195,7 +195,7 @@ Finding retry_after(const Target& target) {
         }
         const auto response = connection.receive(frozen_after);
         if (!response) {
-            return {false, fmt::format("no answer to the {}th event", i + 1), "no answer"};
+            return {false, fmt::format("no answer to event {}", i + 1), "no answer"};
         }
         if (response->status == 503) {
             const std::string after{response->field("Retry-After")};
