@@ -59,7 +59,7 @@ shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
 shows "*stage 1*good*verdict: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
-shows "claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage 1
+shows "*claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*+#include \"stage04_state/query.hpp\"*" diff 4

@@ -204,7 +204,7 @@ Finding reason(const Target& target) {
 
 /// Each bracket costs a reader that calls itself another piece of its stack.
 Finding deep_json(const Target& target) {
-    const int status = status_for(target, post(std::string(60'000, '[')));
+    const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
     const bool served = probe(target, frozen_after).has_value();
     return {status == 400 && served,
             fmt::format("{}, next client {}", status == 0 ? "no answer" : std::to_string(status),
