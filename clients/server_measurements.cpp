@@ -234,8 +234,8 @@ void measure_freeze(const MeasureOptions& options, std::FILE* csv) {
 /// Read from /proc: descriptors, threads and resident memory; and whether it still answers beside
 /// so many connections that say nothing.
 void measure_connections(const MeasureOptions& options, std::FILE* csv) {
-    constexpr std::array<std::string_view, 3> servers{"stage02_async", "thread_per_connection",
-                                                      "thread_pool"};
+    constexpr std::array<std::string_view, 4> servers{"stage02_async", "thread_per_connection",
+                                                      "thread_pool", "stage03_validation"};
     constexpr std::array<std::size_t, 2> counts{1'000, 10'000};
     fmt::print(
         "server                  connections    held   threads   memory each   a probe beside\n");
