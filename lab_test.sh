@@ -49,6 +49,7 @@ refused "lab: there is nothing to fuzz named 'all', but: request, event and sess
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds
 refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
 refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
+refused "lab: there is no experiment '' (see ./lab help)" experiment --record
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
@@ -63,7 +64,7 @@ shows "*claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stag
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*+#include \"stage04_state/query.hpp\"*" diff 4
-shows "*blocking-sleep*the claim \`query-beside-work\` fails.*no-lock*" variants 4
+shows "*blocking-sleep*the claim \`query-beside-work\` fails, and*no-lock*" variants 4
 shows "clock-per-read*the claim \`slow-head\` fails.*" variants 3
 shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000

@@ -245,7 +245,9 @@ std::string to_text(const LoadReport& report) {
     }
     append("\n  {:.0f} answers a second over {:.2f} s\n", report.answered_per_second(),
            std::chrono::duration<double>(report.duration).count());
-    append("  latency {}\n", quantiles_in_ms(report.latency));
+    if (report.latency.count() > 0) {
+        append("  latency {}\n", quantiles_in_ms(report.latency));
+    }
     if (report.rejected > 0) {
         append("  of 503s {}\n", quantiles_in_ms(report.rejection_latency));
     }

@@ -142,9 +142,9 @@ std::string to_json(const std::vector<Cell>& cells) {
     for (const Cell& cell : cells) {
         const auto& [claim, finding, ended] = cell.trial;
         lines.push_back(fmt::format(
-            R"({{"claim":"{}","stage":{},"holds":{},"as_taught":{},"brief":"{}","figure":"{}"}})",
-            claim->name, cell.stage, finding.holds, cell.as_taught(), finding.brief,
-            finding.figure));
+            R"({{"claim":"{}","sentence":"{}","stage":{},"holds":{},"as_taught":{},"brief":"{}","figure":"{}"}})",
+            claim->name, claim->sentence, cell.stage, finding.holds, cell.as_taught(),
+            finding.brief, finding.figure));
     }
     return fmt::format("[\n{}\n]\n", fmt::join(lines, ",\n"));
 }

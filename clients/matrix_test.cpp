@@ -24,9 +24,10 @@ TEST_CASE("The matrix knows a server that is as taught, and writes what it has f
     CHECK(output.ends_with(
         fmt::format("\n{0} of {0} cells as taught\nexit 0\n", all_claims().size())));
     CHECK(lines_of(json).size() == all_claims().size() + 2);
-    CHECK(text_of(json).find(
-              R"({"claim":"garbage","stage":3,"holds":true,"as_taught":true,"brief":"3/3",)") !=
-          std::string::npos);
+    CHECK(
+        text_of(json).find(
+            R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_taught":true,"brief":"3/3",)") !=
+        std::string::npos);
     std::filesystem::remove(json);
 }
 

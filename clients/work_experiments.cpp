@@ -137,10 +137,14 @@ Finding slow_work(const Target& target) {
         run_load(target, {.requests = 4, .concurrency = 4, .timeout_ms = patience});
     const auto answered = [&](double fraction) { return in_ms(load.latency.quantile(fraction)); };
     const microseconds first = load.latency.quantile(0.25);
-    return {load.accepted == 4 && first > 10 * without && first > 25ms,
+    if (load.accepted < 4) {
+        return {false, fmt::format("{} of 4 answered in {} s", load.accepted, patience.count()),
+                "frozen"};
+    }
+    return {first > 10 * without && first > 25ms,
             fmt::format("answers after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms", answered(0.25),
                         answered(0.5), answered(0.75), answered(1)),
-            load.accepted == 4 ? fmt::format("{:.1f} ms", answered(1)) : "frozen"};
+            fmt::format("{:.1f} ms", answered(1))};
 }
 
 Finding accepted_at_once(const Target& target) {

@@ -64,8 +64,9 @@ TEST_CASE("Where nobody reads the output, connections are served all the same, u
     std::array<int, 2> unread{};
     REQUIRE(pipe(unread.data()) == 0);
     ServerProcess server{
-        fmt::format("exec {} --port {{port}} --work-ms 0 --hold-ms 0 --queue-capacity 10000 >&{}",
-                    program("stage07_contention"), unread[1])};
+        fmt::format("exec {} --port {{port}} --work-ms 0 --hold-ms 0 --queue-capacity 10000 "
+                    ">/proc/{}/fd/{}",
+                    program("stage07_contention"), getpid(), unread[1])};
     // A pipe has room for 64 KiB, and a line has 60 bytes.
     const LoadReport load =
         run_load(server.target(), {.requests = 4'000, .concurrency = 50, .keep_alive = true});
