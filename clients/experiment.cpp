@@ -22,12 +22,13 @@ struct Experiment {
     std::string_view what;
     void (*run)(const MeasureOptions& options, std::FILE* csv);
 };
-constexpr std::array<Experiment, 7> experiments{
+constexpr std::array<Experiment, 8> experiments{
     {{"contention", "more and more workers", measure_contention},
      {"sharding", "what it gives, and what a queue and less work do", measure_sharding},
      {"levels", "from one lock to one for each user", measure_levels},
      {"stages", "the first five, each under its load", measure_stages},
      {"queue", "how long one waits in it, and what its places cost", measure_queue},
+     {"workers", "a hundred jobs in more and more hands", measure_workers},
      {"freeze", "who answers beside silent clients", measure_freeze},
      {"connections", "what silent ones cost", measure_connections}}};
 
@@ -52,7 +53,7 @@ int main(int argc, char** argv) {
     // One worker with a queue of 100, or one lock with a queue of 1,000, has to work it off in the
     // minute that measure_overload() gives it.
     command_line.add("--work-ms", options.work_ms, 10ms, 500ms,
-                     "time that the work on an event takes, of locks");
+                     "time that the work on an event takes, of locks and workers");
     command_line.add("--hold-ms", options.hold_ms, 10ms, 50ms, "time that it then holds the lock");
     command_line.parse(argc, argv);
     if (options.work_ms % 10 != 0ms || options.hold_ms % 10 != 0ms) {

@@ -142,6 +142,19 @@ TEST_CASE("The experiment of stages sees what each of them answers under its loa
     CHECK(number(rows[5], "accepted") < 200);
 }
 
+TEST_CASE("The experiment of the workers sees each of them bring as much as the first") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("workers --work-ms 10 --rows 3");
+    REQUIRE(rows.size() == 3);
+    CHECK(number(rows[0], "last_done_after_ms") >= 1'000);
+    CHECK(number(rows[1], "times_one") > 1.6);
+    CHECK(number(rows[1], "times_one") < 2.2);
+    CHECK(number(rows[2], "times_one") > 1.6 * number(rows[1], "times_one"));
+    CHECK(number(rows[2], "times_one") < 4.4);
+}
+
 TEST_CASE(
     "The experiment of the queue sees a wait as long as the queue, and memory for its places") {
     if (sanitized) {
@@ -234,7 +247,7 @@ TEST_CASE("The experiment of counters sees what a lock costs, and what a shared 
 TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
     CHECK(output_of(program("experiment") + " fly") ==
           "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "
-          "queue, freeze, connections\nexit 2\n");
+          "queue, workers, freeze, connections\nexit 2\n");
     CHECK(output_of(program("experiment") + " sharding --csv /nowhere/a.csv") ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
     for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {

@@ -25,9 +25,10 @@ void measure_sharding(const MeasureOptions& options, std::FILE* csv);
 void measure_levels(const MeasureOptions& options, std::FILE* csv);
 
 // Of servers: what each of the first five answers under its load; how long one waits in a queue,
-// and what its places cost; and who answers beside silent clients.
+// and what its places cost; what more workers bring; and who answers beside silent clients.
 void measure_stages(const MeasureOptions& options, std::FILE* csv);
 void measure_queue(const MeasureOptions& options, std::FILE* csv);
+void measure_workers(const MeasureOptions& options, std::FILE* csv);
 void measure_freeze(const MeasureOptions& options, std::FILE* csv);
 void measure_connections(const MeasureOptions& options, std::FILE* csv);
 

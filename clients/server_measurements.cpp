@@ -204,6 +204,31 @@ void measure_queue(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
+/// A hundred jobs that come at once, in more and more hands.
+void measure_workers(const MeasureOptions& options, std::FILE* csv) {
+    constexpr std::array<std::size_t, 5> workers{1, 2, 4, 8, 16};
+    constexpr std::size_t jobs = 100;
+    fmt::print("workers   jobs     work   until the last was done   times as fast as one\n");
+    fmt::print(csv, "workers,jobs,work_ms,last_done_after_ms,times_one\n");
+    double one = 0;
+    for (std::size_t i = 0; i < std::min(workers.size(), options.rows); ++i) {
+        ServerProcess server{fmt::format("{} --workers {} --work-ms {} --queue-capacity {}",
+                                         our_server("stage06_workers"), workers[i],
+                                         options.work_ms.count(), jobs)};
+        const Burst burst = run_burst(server.target(), jobs);
+        if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
+            throw std::runtime_error{"not all jobs were accepted and done"};
+        }
+        const double took = in_ms(burst.took);
+        one = i == 0 ? took : one;
+        fmt::print("{:>7}   {:>4}   {:>3} ms   {:>20.1f} ms   {:>21.1f}\n", workers[i], jobs,
+                   options.work_ms.count(), took, one / took);
+        std::fflush(stdout);
+        fmt::print(csv, "{},{},{},{:.1f},{:.1f}\n", workers[i], jobs, options.work_ms.count(), took,
+                   one / took);
+    }
+}
+
 /// Who answers beside 20 silent clients, and how fast.
 void measure_freeze(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::string_view, 2> servers{"stage01_blocking", "stage02_async"};
