@@ -134,9 +134,7 @@ Finding long_head(const Target& target) {
         response = connection.receive(frozen_after);
     }
     const int status = status_of(response);
-    return {status == 431,
-            fmt::format("{} when {} KiB were sent",
-                        status == 0 ? "no answer" : std::to_string(status), sent / 1024),
+    return {status == 431, fmt::format("{} when {} KiB were sent", briefly(status), sent / 1024),
             briefly(status)};
 }
 
@@ -176,11 +174,10 @@ Finding large_body(const Target& target) {
     if (!response && sent < stated) {
         response = connection.receive(frozen_after);  // sending failed: perhaps there is a reason
     }
-    const int status = response ? response->status : 0;
+    const int status = status_of(response);
     return {
         status == 413 && sent < stated,
-        fmt::format("{} when {} of {} KiB were sent",
-                    status == 0 ? "no answer" : std::to_string(status), sent / 1024, stated / 1024),
+        fmt::format("{} when {} of {} KiB were sent", briefly(status), sent / 1024, stated / 1024),
         briefly(status)};
 }
 
@@ -207,8 +204,7 @@ Finding deep_json(const Target& target) {
     const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
     const bool served = probe(target, frozen_after).has_value();
     return {status == 400 && served,
-            fmt::format("{}, next client {}", status == 0 ? "no answer" : std::to_string(status),
-                        served ? "served" : "waits"),
+            fmt::format("{}, next client {}", briefly(status), served ? "served" : "waits"),
             served ? briefly(status) : "gone"};
 }
 

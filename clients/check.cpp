@@ -56,11 +56,11 @@ std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& opt
             fmt::print("  {:<52}not tried: it ends the server (see --spawn)\n", claim.sentence);
             continue;
         }
-        const auto& [tried, finding, ended] = *trial;
+        const Finding& finding = trial->finding;
         const bool expected = !claim.traits.weakness;
-        const bool died = ended && !claim.traits.ends_the_server;
-        const bool good = finding.holds == expected && !died;
-        const std::string found = died ? finding.figure + ", and the server ended" : finding.figure;
+        const bool good = finding.holds == expected && !trial->died();
+        const std::string found =
+            trial->died() ? finding.figure + ", and the server ended" : finding.figure;
         fmt::print("  {:<52}{:<5}{}   {}\n", claim.sentence, finding.holds ? "yes," : "no,",
                    good ? "good    " : "NOT GOOD", found);
         std::fflush(stdout);

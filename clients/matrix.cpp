@@ -1,7 +1,6 @@
 // Every claim of the course against all of its servers: claims down, stages across, and in each
 // cell the figure that was measured.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -36,12 +35,11 @@ struct Cell {
 
     /// Yes, no, or not as taught; and the figure.
     std::string text() const {
-        return fmt::format(
-            "{} {}",
-            !as_taught()          ? "✗"
-            : trial.finding.holds ? "✓"
-                                  : "–",
-            trial.ended && !trial.claim->traits.ends_the_server ? "ended" : trial.finding.brief);
+        return fmt::format("{} {}",
+                           !as_taught()          ? "✗"
+                           : trial.finding.holds ? "✓"
+                                                 : "–",
+                           trial.died() ? "ended" : trial.finding.brief);
     }
 };
 
@@ -183,13 +181,12 @@ int main(int argc, char** argv) {
 
     std::size_t failed = 0;
     for (const Cell& cell : cells) {
-        const auto& [claim, finding, ended] = cell.trial;
+        const Claim& claim = *cell.trial.claim;
         if (!cell.as_taught()) {
             ++failed;
-            fmt::print("NOT AS TAUGHT: `{}` in stage {}: {}{}; it is true {}\n", claim->name,
-                       cell.stage, finding.figure,
-                       ended && !claim->traits.ends_the_server ? ", and the server ended" : "",
-                       claim->range());
+            fmt::print("NOT AS TAUGHT: `{}` in stage {}: {}{}; it is true {}\n", claim.name,
+                       cell.stage, cell.trial.finding.figure,
+                       cell.trial.died() ? ", and the server ended" : "", claim.range());
         }
     }
     fmt::print("{} of {} cells as taught\n", cells.size() - failed, cells.size());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <asio.hpp>
-#include <filesystem>
 #include <future>
 #include <list>
 #include <optional>
@@ -17,6 +16,7 @@
 #include "clients/load.hpp"
 #include "clients/measurements.hpp"
 #include "clients/process.hpp"
+#include "clients/trial.hpp"
 
 namespace unfreeze {
 namespace {
@@ -115,10 +115,7 @@ double mb(long kib) { return static_cast<double>(kib) / 1024; }
 
 }  // namespace
 
-std::string our_server(std::string_view server) {
-    const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-    return fmt::format("{} --port 0", (here / server).string());
-}
+std::string our_server(std::string_view server) { return program(server) + " --port 0"; }
 
 void measure_stages(const MeasureOptions& options, std::FILE* csv) {
     fmt::print(
