@@ -117,7 +117,8 @@ Response error_response(int status, std::string_view reason, std::string_view de
     return {.status = status, .body = body + "}", .fields = fields};
 }
 
-void append_response(std::string& out, const Response& response, const Request& request) {
+void append_response(std::string& out, const Response& response, const Request& request,
+                     std::chrono::steady_clock::time_point now) {
     // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
     const std::string_view connection = !request.keep_alive || response.close
                                             ? "Connection: close\r\n"
@@ -129,7 +130,7 @@ void append_response(std::string& out, const Response& response, const Request& 
                    "Content-Type: {}\r\n"
                    "Content-Length: {}\r\n"
                    "{}{}\r\n",
-                   response.status, reason_phrase(response.status), http_date(std::time(nullptr)),
+                   response.status, reason_phrase(response.status), http_date(now),
                    response.content_type, response.body.size(), response.fields, connection);
     if (request.method != "HEAD") {
         out += response.body;
@@ -160,6 +161,18 @@ std::string_view http_date(long long unix_seconds) {
         formatted_for = unix_seconds;
     }
     return date;
+}
+
+std::string_view http_date(std::chrono::steady_clock::time_point now) {
+    using std::chrono::system_clock;
+    thread_local std::chrono::steady_clock::time_point next_second;
+    thread_local std::chrono::sys_seconds second;
+    if (now >= next_second) {
+        const system_clock::time_point wall = system_clock::now();
+        second = std::chrono::floor<std::chrono::seconds>(wall);
+        next_second = now + (second + std::chrono::seconds{1} - wall);
+    }
+    return http_date(second.time_since_epoch().count());
 }
 
 std::size_t stated_content_length(std::string_view head) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -44,16 +45,21 @@ struct Response {
 Response error_response(int status, std::string_view reason, std::string_view detail = {},
                         std::string_view fields = {});
 
-/// Appends the response as bytes, framed for the request that it answers: its version, whether the
-/// connection stays open, and no body for HEAD. Without a request the connection is to be closed.
-void append_response(std::string& out, const Response& response, const Request& request = {});
-
-/// The same, as a string of its own.
-std::string to_bytes(const Response& response);
-
 /// A field value for `Date` (RFC 9110 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT", the time in seconds
 /// since 1970. The view is good until the calling thread asks for another second.
 std::string_view http_date(long long unix_seconds);
+
+/// The same for the second that `now` is in, for callers who have looked at the steady clock
+/// anyway: the wall clock is asked once a second, not once an answer (RFC 9110 6.6.1).
+std::string_view http_date(std::chrono::steady_clock::time_point now);
+
+/// Appends the response as bytes, framed for the request that it answers: its version, whether the
+/// connection stays open, and no body for HEAD. Without a request the connection is to be closed.
+void append_response(std::string& out, const Response& response, const Request& request = {},
+                     std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
+
+/// The same, as a string of its own.
+std::string to_bytes(const Response& response);
 
 /// The body's length as the head states it, believed as it stands; 0 where it says nothing that can
 /// be believed. For servers that trust their clients: RequestParser is the one that does not.

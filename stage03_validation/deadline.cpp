@@ -2,21 +2,26 @@
 
 namespace unfreeze {
 
-Deadline::Deadline(asio::ip::tcp::socket& socket)
+const Clock& Clock::steady() {
+    static const Clock clock;
+    return clock;
+}
+
+Deadline::Deadline(asio::ip::tcp::socket& socket, const Clock& clock)
     : state_{std::make_shared<State>(
-          State{asio::steady_timer{socket.get_executor()}, &socket, clock::time_point::max()})} {}
+          State{asio::steady_timer{socket.get_executor()}, &socket, clock})} {}
 
 Deadline::~Deadline() {
     state_->socket = nullptr;
     state_->timer.cancel();
 }
 
-void Deadline::expire_at(clock::time_point deadline) {
+void Deadline::expire_at(Clock::time_point deadline) {
     state_->deadline = deadline;
     state_->expired = false;
     if (!state_->waiting) {
         wait(state_);
-    } else if (state_->deadline < state_->timer.expiry()) {
+    } else if (deadline < state_->awaited) {
         state_->timer.cancel();  // wakes the handler, which waits anew, for less long
     }
 }
@@ -25,13 +30,14 @@ bool Deadline::expired() const { return state_->expired; }
 
 void Deadline::wait(const std::shared_ptr<State>& state) {
     state->waiting = true;
-    state->timer.expires_at(state->deadline);
+    state->awaited = state->deadline;
+    state->timer.expires_at(state->clock.look_at(state->deadline));
     state->timer.async_wait([state](const asio::error_code&) {
         state->waiting = false;
         if (state->socket == nullptr) {
             return;
         }
-        if (clock::now() < state->deadline) {
+        if (state->clock.now() < state->deadline) {
             wait(state);
             return;
         }

@@ -6,6 +6,21 @@
 
 namespace unfreeze {
 
+/// What deadlines go by: the steady clock, which never jumps, whatever is done to the wall clock. A
+/// test has one that it moves by hand.
+class Clock {
+public:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    virtual ~Clock() = default;
+    virtual time_point now() const { return std::chrono::steady_clock::now(); }
+
+    /// When a timer, which knows no other clock, is to look whether this one has come to `moment`.
+    virtual time_point look_at(time_point moment) const { return moment; }
+
+    static const Clock& steady();
+};
+
 /// Cancels a socket's pending operation when a moment is reached. An operation that ends in that
 /// same moment ends as if nothing had been, so whoever starts the next one asks expired() first; a
 /// composed operation, such as asio::async_write, does not. One timer for the whole life of a
@@ -14,16 +29,14 @@ namespace unfreeze {
 /// costs neither an allocation nor a system call for its deadlines.
 class Deadline {
 public:
-    using clock = std::chrono::steady_clock;  // never jumps, whatever is done to the wall clock
-
-    /// Refers to the socket until it is destroyed; both belong to the same thread.
-    explicit Deadline(asio::ip::tcp::socket& socket);
+    /// Refers to both until it is destroyed; the socket belongs to the same thread.
+    Deadline(asio::ip::tcp::socket& socket, const Clock& clock);
     ~Deadline();
     Deadline(const Deadline&) = delete;
     Deadline& operator=(const Deadline&) = delete;
 
     /// The moment that counts from now on, an earlier or a later one.
-    void expire_at(clock::time_point deadline);
+    void expire_at(Clock::time_point deadline);
 
     /// Whether the deadline set last has been reached.
     bool expired() const;
@@ -33,8 +46,10 @@ private:
     struct State {
         asio::steady_timer timer;
         asio::ip::tcp::socket* socket;  // null once the connection has ended
-        clock::time_point deadline;
-        bool waiting = false;  // the timer's handler is yet to run
+        const Clock& clock;
+        Clock::time_point deadline = Clock::time_point::max();
+        Clock::time_point awaited = {};  // the deadline that the timer waits for
+        bool waiting = false;            // the timer's handler is yet to run
         bool expired = false;
     };
 

@@ -37,8 +37,12 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
                      "time for a refused client to stop sending");
 }
 
-Session::Session(asio::ip::tcp::socket socket, const SessionLimits& limits)
-    : socket_{std::move(socket)}, limits_{limits}, deadline_{socket_}, parser_{limits.http} {
+Session::Session(asio::ip::tcp::socket socket, const SessionLimits& limits, const Clock& clock)
+    : socket_{std::move(socket)},
+      limits_{limits},
+      clock_{clock},
+      deadline_{socket_, clock},
+      parser_{limits.http} {
     asio::error_code broken_already;
     socket_.non_blocking(true, broken_already);
 }
@@ -71,7 +75,7 @@ asio::awaitable<const Request*> Session::next() {
 void Session::reply(const Response& response) {
     Request request = parser_.request();
     request.keep_alive = request.keep_alive && !response.close && !finishing_;
-    append_response(output_, response, request);
+    append(response, request);
     timed_phase_.reset();
     looking_ = request.looks();
     if (!request.keep_alive) {
@@ -86,7 +90,7 @@ bool Session::finish() {
     finishing_ = true;
     if (state_ == State::open && timed_phase_ == Phase::idle && parser_.phase() == Phase::idle) {
         // It waits for bytes, in read().
-        deadline_.expire_at(Deadline::clock::now());
+        deadline_.expire_at(clock_.now());
     }
     return false;
 }
@@ -95,9 +99,13 @@ asio::awaitable<void> Session::flush() {
     if (output_.empty() || state_ == State::broken) {
         co_return;
     }
-    deadline_.expire_at(Deadline::clock::now() + limits_.write_ms);
+    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline.
     asio::error_code error;
-    std::size_t sent = 0;
+    std::size_t sent = socket_.write_some(asio::buffer(output_), error);
+    if (sent < output_.size()) {
+        deadline_.expire_at(clock_.now() + limits_.write_ms);
+        error = error == asio::error::would_block ? asio::error_code{} : error;
+    }
     while (sent < output_.size() && !error && !deadline_.expired()) {
         sent += co_await socket_.async_write_some(asio::buffer(output_) + sent,
                                                   asio::redirect_error(asio::use_awaitable, error));
@@ -120,7 +128,7 @@ asio::awaitable<void> Session::read() {
     const Phase phase = parser_.phase();
     if (phase != timed_phase_) {
         timed_phase_ = phase;
-        due_ = Deadline::clock::now() + patience(phase);
+        due_ = clock_.now() + patience(phase);
     }
     deadline_.expire_at(due_);
 
@@ -166,7 +174,7 @@ asio::awaitable<void> Session::linger() {
         co_return;
     }
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
-    deadline_.expire_at(Deadline::clock::now() + limits_.linger_ms);
+    deadline_.expire_at(clock_.now() + limits_.linger_ms);
     while (!error || error == asio::error::would_block) {
         co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
                                     asio::redirect_error(asio::use_awaitable, error));
@@ -178,8 +186,16 @@ asio::awaitable<void> Session::linger() {
     }
 }
 
+/// Answers that leave together have one date, and have looked at the clock for it once.
+void Session::append(const Response& response, const Request& request) {
+    if (output_.empty()) {
+        now_ = clock_.now();
+    }
+    append_response(output_, response, request, now_);
+}
+
 void Session::refuse(const Response& response) {
-    append_response(output_, response);
+    append(response, {});
     refused_ = true;
     state_ = State::closing;
 }

@@ -29,7 +29,8 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits);
 class Session {
 public:
     /// The socket is the session's from here on, and closed with it.
-    Session(asio::ip::tcp::socket socket, const SessionLimits& limits);
+    Session(asio::ip::tcp::socket socket, const SessionLimits& limits,
+            const Clock& clock = Clock::steady());
 
     /// The next request, in order of arrival; null when the session is over. It is good until the
     /// next call. While whole requests are at hand their answers gather, to leave in one write.
@@ -60,16 +61,19 @@ private:
 
     asio::awaitable<void> read();
     asio::awaitable<void> linger();
+    void append(const Response& response, const Request& request);
     void refuse(const Response& response);
     std::chrono::milliseconds patience(Phase phase) const;
 
     asio::ip::tcp::socket socket_;
     SessionLimits limits_;
+    const Clock& clock_;
     Deadline deadline_;  // refers to socket_, so it goes first
     RequestParser parser_;
     std::optional<Phase> timed_phase_;  // what the client is expected to finish ...
-    Deadline::clock::time_point due_;   // ... and by when: more bytes buy no more time
-    std::string output_;                // answers on their way
+    Clock::time_point due_;             // ... and by when: more bytes buy no more time
+    std::string output_;                // answers on their way ...
+    Clock::time_point now_;             // ... and when the first of them was given
     bool refused_ = false;              // the client may be sending what nobody will read
     bool looking_ = false;              // its last request changed nothing
     bool finishing_ = false;            // its next answer is the last one
