@@ -1,13 +1,11 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <set>
 #include <string>
@@ -148,20 +146,6 @@ inline void check_verdict(std::size_t stage, std::string_view server, Verdict ex
         expected == Verdict::as_taught
             ? fmt::format("verdict: as taught for stage {}\nexit 0\n", stage)
             : fmt::format("verdict: NOT AS TAUGHT for stage {}\nexit 1\n", stage)));
-}
-
-/// Processor time that a process has used so far, its own and the kernel's on its behalf.
-inline std::chrono::milliseconds processor_time(pid_t pid) {
-    std::ifstream stat{fmt::format("/proc/{}/stat", pid)};
-    std::string field;
-    std::getline(stat, field, ')');  // the name may hold spaces; the third field follows it
-    for (int number = 3; number < 14; ++number) {
-        stat >> field;
-    }
-    long user_ticks = 0;
-    long system_ticks = 0;
-    REQUIRE(stat >> user_ticks >> system_ticks);
-    return std::chrono::milliseconds{(user_ticks + system_ticks) * 1000 / sysconf(_SC_CLK_TCK)};
 }
 
 }  // namespace unfreeze

@@ -14,8 +14,8 @@ namespace unfreeze {
 /// What an experiment found: whether the claim holds for this server, and the figure that shows it.
 struct Finding {
     bool holds = false;
-    std::string figure;  // "no answer in 1000 ms", "refused 200 of 200, next client served"
-    std::string brief;   // the same for a table: "frozen", "200/200"
+    std::string figure;      // "no answer in 1000 ms", "refused 200 of 200, next client served"
+    std::string brief = {};  // the same for a table: "frozen", "200/200"
 };
 
 /// One thing that the course teaches: a sentence, an experiment over the wire that any server can

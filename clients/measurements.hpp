@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,8 @@
 // is measured from outside or read from what the server prints, and every row goes into a CSV file.
 // Each prints a table for people meanwhile, and throws std::runtime_error where it gets no figures.
 namespace unfreeze {
+
+class ServerProcess;
 
 struct MeasureOptions {
     std::size_t seconds = 5;                 // to measure, for each row ...
@@ -34,6 +37,17 @@ void measure_connections(const MeasureOptions& options, std::FILE* csv);
 
 /// Starts one of this course's servers, which lie beside this program, on a free port.
 std::string our_server(std::string_view server);
+
+/// What silent connections cost a server.
+struct Held {
+    std::ptrdiff_t connections = 0;
+    long threads = 0;
+    double kb_each = 0;  // of resident memory
+    std::optional<std::chrono::microseconds> probe;
+};
+
+/// Opens so many and says nothing on any, until the server has accepted all, or for a second none.
+Held hold_silent(ServerProcess& server, std::size_t connections);
 
 /// Of an unknown number of seconds, milliseconds or microseconds.
 template <typename Duration>

@@ -233,6 +233,19 @@ long status_number(pid_t pid, const std::string& name) {
     return 0;
 }
 
+std::chrono::milliseconds processor_time(pid_t pid) {
+    std::ifstream stat{fmt::format("/proc/{}/stat", pid)};
+    std::string field;
+    std::getline(stat, field, ')');  // the name may hold spaces; the third field follows it
+    for (int number = 3; number < 14; ++number) {
+        stat >> field;
+    }
+    long user_ticks = 0;
+    long system_ticks = 0;
+    stat >> user_ticks >> system_ticks;
+    return std::chrono::milliseconds{(user_ticks + system_ticks) * 1000 / sysconf(_SC_CLK_TCK)};
+}
+
 std::ptrdiff_t descriptors(pid_t pid) {
     std::error_code gone;
     const std::filesystem::directory_iterator entries{fmt::format("/proc/{}/fd", pid), gone};

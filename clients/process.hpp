@@ -94,6 +94,9 @@ private:
 /// or Threads.
 long status_number(pid_t pid, const std::string& name);
 
+/// Processor time that a process has used so far, its own and the kernel's on its behalf.
+std::chrono::milliseconds processor_time(pid_t pid);
+
 /// How many descriptors a process has open.
 std::ptrdiff_t descriptors(pid_t pid);
 

@@ -70,16 +70,11 @@ std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::s
     return answered;
 }
 
-/// What silent connections cost a server.
-struct Held {
-    std::ptrdiff_t connections = 0;
-    long threads = 0;
-    double kb_each = 0;  // of resident memory
-    std::optional<std::chrono::microseconds> probe;
-};
+double mb(long kib) { return static_cast<double>(kib) / 1024; }
 
-Held hold(std::string_view name, std::size_t connections) {
-    ServerProcess server{our_server(name)};
+}  // namespace
+
+Held hold_silent(ServerProcess& server, std::size_t connections) {
     const Target& target = server.target();
     const pid_t pid = server.process().pid();
     const std::ptrdiff_t descriptors_before = descriptors(pid);
@@ -110,10 +105,6 @@ Held hold(std::string_view name, std::size_t connections) {
     held.probe = probe(target, frozen_after);
     return held;
 }
-
-double mb(long kib) { return static_cast<double>(kib) / 1024; }
-
-}  // namespace
 
 std::string our_server(std::string_view server) { return program(server) + " --port 0"; }
 
@@ -265,7 +256,8 @@ void measure_connections(const MeasureOptions& options, std::FILE* csv) {
     for (std::size_t i = 0; i < std::min(servers.size() * counts.size(), options.rows); ++i) {
         const std::string_view name = servers[i % servers.size()];
         const std::size_t count = counts[i / servers.size()];
-        const Held held = hold(name, count);
+        ServerProcess server{our_server(name)};
+        const Held held = hold_silent(server, count);
         const std::string answered =
             held.probe ? fmt::format("{:.1f}", in_ms(*held.probe)) : "none";
         fmt::print("{:<21}   {:>11}   {:>5}   {:>7}   {:>8.2f} kB   {:>14}\n", name, count,

@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// A client that pipelines has its answers gathered up to this size before they are sent.
-constexpr std::size_t output_bytes_max = 64 * 1024;
+constexpr std::size_t output_bytes_max = 16 * 1024;
 
 /// What it keeps of that room while it waits for more requests.
 constexpr std::size_t idle_output_bytes_max = 1024;
@@ -19,7 +19,7 @@ constexpr std::size_t idle_output_bytes_max = 1024;
 /// Where a thread's sockets are read into, one at a time: the bytes go to the parser before
 /// anything else can run. Thousands of idle connections then hold no read buffer at all.
 std::span<char> read_buffer() {
-    thread_local std::array<char, 64 * 1024> buffer;
+    thread_local std::array<char, 16 * 1024> buffer;
     return buffer;
 }
 
@@ -99,9 +99,13 @@ asio::awaitable<void> Session::flush() {
     if (output_.empty() || state_ == State::broken) {
         co_return;
     }
-    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline.
+    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline. Only
+    // where there is so much that more may follow are the others let in between.
     asio::error_code error;
-    std::size_t sent = socket_.write_some(asio::buffer(output_), error);
+    std::size_t sent = 0;
+    if (output_.size() < output_bytes_max) {
+        sent = socket_.write_some(asio::buffer(output_), error);
+    }
     if (sent < output_.size()) {
         deadline_.expire_at(clock_.now() + limits_.write_ms);
         error = error == asio::error::would_block ? asio::error_code{} : error;

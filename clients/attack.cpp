@@ -1,0 +1,55 @@
+// Attacks one of the course's servers in the ways that the open internet has, and says what came of
+// it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "clients/attacks.hpp"
+#include "clients/process.hpp"
+#include "clients/trial.hpp"
+#include "common/command_line.hpp"
+#include "common/log.hpp"
+
+int main(int argc, char** argv) {
+    using namespace unfreeze;
+    std::size_t stage = last_stage;
+    std::size_t part = 1;
+    std::string only;
+    std::string names;
+    for (const Attack& attack : all_attacks()) {
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", attack.name);
+    }
+    CommandLine command_line{"Attacks a stage's server, and says whether it held."};
+    command_line.add("stage", stage, 3, last_stage, "which; those before 3 trust everybody");
+    command_line.add("--part", part, 1, 50, "divides the numbers of clients");
+    command_line.add("--only", only, "one of: " + names);
+    command_line.parse(argc, argv);
+
+    raise_descriptor_limit();
+    std::size_t tried = 0;
+    std::size_t failed = 0;
+    for (const Attack& attack : all_attacks()) {
+        if (stage < attack.first_stage || (!only.empty() && only != attack.name)) {
+            continue;
+        }
+        try {
+            const std::string_view name = course_servers.at(stage - 1).name;
+            const Finding finding = attack.run(program(name), part);
+            fmt::print("{:<54}{:<9}{}\n", attack.sentence, finding.holds ? "yes" : "NOT SO",
+                       finding.figure);
+            std::fflush(stdout);
+            ++tried;
+            failed += finding.holds ? 0 : 1;
+        } catch (const std::exception& error) {
+            fail(fmt::format("no figures of '{}': {}", attack.name, error.what()));
+        }
+    }
+    if (tried == 0) {
+        fail(fmt::format("there is no attack '{}' on stage {}, but: {}", only, stage, names));
+    }
+    fmt::print("verdict: stage {} {}\n", stage, failed == 0 ? "held" : "DID NOT HOLD");
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,320 @@
+#include "clients/attacks.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <asio.hpp>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <list>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "clients/connection.hpp"
+#include "clients/load.hpp"
+#include "clients/measurements.hpp"
+#include "clients/process.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// Short, so that an attack that only waits does not take long.
+constexpr std::string_view short_patience =
+    "--idle-ms 3000 --head-ms 3000 --body-ms 3000 --write-ms 3000";
+
+ServerProcess start(const std::string& server, std::string_view flags,
+                    std::string_view before = "exec") {
+    return ServerProcess{fmt::format("{} {} --port 0 {} 2>&1", before, server, flags)};
+}
+
+/// A client that sends what it likes and whose answers nobody reads.
+class DeafClient {
+public:
+    DeafClient(asio::io_context& io, const Target& target) : socket_{io} {
+        asio::error_code refused;
+        socket_.connect(target.endpoint(), refused);
+        socket_.non_blocking(true, refused);
+    }
+
+    /// As much as the kernels' buffers take; how much that was.
+    std::size_t send(std::string_view bytes) {
+        asio::error_code no_room;
+        return socket_.write_some(asio::buffer(bytes), no_room);
+    }
+
+private:
+    asio::ip::tcp::socket socket_;
+};
+
+/// What an honest client waits beside an attack. On a machine that does nothing else it is a tenth
+/// of this; where the attackers and the server share two cores with others it is more.
+constexpr std::chrono::milliseconds patience = 3s;
+
+/// Asks again and again while something goes on, and gives the longest time that an answer took;
+/// nothing where one did not come.
+template <typename Attack>
+std::optional<std::chrono::microseconds> slowest_probe_beside(const Target& target, Attack attack) {
+    auto running = std::async(std::launch::async, attack);
+    std::optional<std::chrono::microseconds> slowest = 0us;
+    do {
+        const auto answered = probe(target, patience);
+        slowest = answered && slowest ? std::max(answered, slowest) : std::nullopt;
+    } while (running.wait_for(10ms) != std::future_status::ready);
+    running.get();
+    return slowest;
+}
+
+/// Waits for a number to reach `wanted`, as long as it changes every second.
+template <typename Number>
+auto wait_for(Number number, std::ptrdiff_t wanted) {
+    auto last = number();
+    auto last_change = steady_clock::now();
+    while (last != wanted && steady_clock::now() < last_change + 1s) {
+        std::this_thread::sleep_for(10ms);  // /proc can't be waited on
+        const auto now = number();
+        last_change = now == last ? last_change : steady_clock::now();
+        last = now;
+    }
+    return last;
+}
+
+/// By how many bytes a server has grown for each of its clients, once they have sent what it takes.
+double bytes_each(ServerProcess& server, long kib_before, std::size_t clients) {
+    const long kib = status_number(server.process().pid(), "VmRSS") - kib_before;
+    return static_cast<double>(kib) * 1024 / static_cast<double>(clients);
+}
+
+// ---- descriptors, connections, memory -----------------------------------------------------------
+
+/// 500 clients find 64 descriptors.
+Finding used_up_descriptors(const std::string& server, std::size_t part) {
+    constexpr std::ptrdiff_t limit = 64;
+    const std::size_t clients = std::max<std::size_t>(500 / part, 2 * limit);
+    ServerProcess process = start(server, "", fmt::format("ulimit -n {}; exec", limit));
+    const Target& target = process.target();
+    const pid_t pid = process.process().pid();
+    Connection served{target};
+    asio::io_context io;
+    std::list<DeafClient> silent;
+    while (silent.size() < clients) {
+        silent.emplace_back(io, target);
+    }
+    const bool used_up = wait_for([&] { return descriptors(pid); }, limit) == limit;
+    const auto begin = steady_clock::now();
+    const auto used_before = processor_time(pid);
+    std::this_thread::sleep_for(1s);  // to measure in
+    const double share =
+        in_ms(processor_time(pid) - used_before) / in_ms(steady_clock::now() - begin);
+    const bool serves = served.send(post(event_body(0))) && served.receive(frozen_after);
+    silent.clear();
+    const auto recovered = probe(target, 5s);
+    return {used_up && share < 0.1 && serves && recovered && *recovered < 1s,
+            fmt::format("{:.0f} % of a core while {} wait; {} they left, {}", share * 100, clients,
+                        recovered ? fmt::format("{:.0f} ms after", in_ms(*recovered)) : "when",
+                        recovered ? "an answer" : "no answer in 5 s")};
+}
+
+Finding idle_connections(const std::string& server, std::size_t part) {
+    const std::size_t clients = 15'000 / part;
+    ServerProcess process = start(server, "--idle-ms 600000");
+    const Held held = hold_silent(process, clients);
+    return {
+        held.connections == static_cast<std::ptrdiff_t>(clients) && held.probe && *held.probe < 1s,
+        fmt::format("{} held at {:.0f} bytes each, {} beside them", held.connections,
+                    held.kb_each * 1000, in_words(held.probe, frozen_after))};
+}
+
+/// Requests and requests, and nobody reads the answers.
+Finding unread_answers(const std::string& server, std::size_t part) {
+    const std::size_t clients = 200 / part;
+    constexpr double limit = 2 * (16 + 16 + 8) * 1024;  // a read, answers, a head; strings double
+    std::string requests;
+    while (requests.size() < 1'000'000) {
+        requests += "GET / HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
+    }
+    ServerProcess process = start(server, "");
+    probe(process.target(), frozen_after);  // what the first request of all costs is not counted
+    const long before = status_number(process.process().pid(), "VmRSS");
+    asio::io_context io;
+    std::list<DeafClient> deaf;
+    std::size_t sent = 0;
+    const auto slowest = slowest_probe_beside(process.target(), [&] {
+        while (deaf.size() < clients) {
+            deaf.emplace_back(io, process.target());
+        }
+        wait_for(
+            [&] {
+                for (DeafClient& client : deaf) {
+                    sent += client.send(requests);
+                }
+                return static_cast<std::ptrdiff_t>(sent);
+            },
+            -1);
+    });
+    const double each = bytes_each(process, before, clients);
+    return {slowest && each < limit,
+            fmt::format(
+                "{} KiB of requests taken from each, {:.0f} KiB of memory for it; {} beside them",
+                sent / clients / 1024, each / 1024, in_words(slowest, patience))};
+}
+
+/// A body each, all of it but the last byte.
+Finding unfinished_bodies(const std::string& server, std::size_t part) {
+    const std::size_t clients = 1'000 / part;
+    constexpr std::size_t body_bytes = 64 * 1024;
+    constexpr double limit = 2 * (8 * 1024 + body_bytes);  // twice: strings double
+    const std::string bytes =
+        fmt::format("POST / HTTP/1.1\r\nHost: unfreeze\r\nContent-Length: {}\r\n\r\n{}", body_bytes,
+                    std::string(body_bytes - 1, 'x'));
+    ServerProcess process = start(server, "");
+    const Target& target = process.target();
+    probe(target, frozen_after);
+    const long before = status_number(process.process().pid(), "VmRSS");
+    std::list<Connection> unfinished;
+    const auto slowest = slowest_probe_beside(target, [&] {
+        while (unfinished.size() < clients && unfinished.emplace_back(target).send(bytes)) {
+        }
+    });
+    const double each = bytes_each(process, before, clients);
+    const bool all = unfinished.size() == clients && unfinished.back().send("x") &&
+                     unfinished.back().receive(frozen_after);
+    return {all && slowest && each < limit,
+            fmt::format("{} hold {:.0f} KiB each; {} beside them", unfinished.size(), each / 1024,
+                        in_words(slowest, patience))};
+}
+
+/// 20 places, and 500 clients that come at once: nobody is refused.
+Finding more_than_places(const std::string& server, std::size_t part) {
+    constexpr std::ptrdiff_t places = 20;
+    const std::size_t requests = 5'000 / part;
+    ServerProcess process = start(server, fmt::format("--connections-max {}", places));
+    const pid_t pid = process.process().pid();
+    const std::ptrdiff_t before = descriptors(pid);
+    std::ptrdiff_t most = 0;
+    auto load = std::async(std::launch::async, [&] {
+        return run_load(process.target(), {.requests = requests, .concurrency = 500});
+    });
+    while (load.wait_for(1ms) != std::future_status::ready) {
+        most = std::max(most, descriptors(pid) - before);
+    }
+    const LoadReport report = load.get();
+    // One that it is about to accept, and one that it is about to close.
+    return {report.errors_in_all() == 0 && report.never_sent == 0 && most <= places + 2,
+            fmt::format("{} of {} answered, at most {} open at a time",
+                        report.accepted + report.rejected, requests, most)};
+}
+
+// ---- slowness -----------------------------------------------------------------------------------
+
+/// One of slowhttptest's modes: the server lets all of its clients go while it still goes on. What
+/// the client thinks of it is no measure: where answers wait for a slow reader in the kernel, that
+/// sends them on when the server has long closed.
+Finding slow_clients(const std::string& server, std::size_t part, std::string_view mode) {
+    const auto clients = static_cast<std::ptrdiff_t>(1'000 / part);
+    ServerProcess process = start(server, short_patience);
+    const Target& target = process.target();
+    const pid_t pid = process.process().pid();
+    const std::ptrdiff_t before = descriptors(pid) + 1;  // the probe's
+    const Process slow{fmt::format("exec slowhttptest {} -c {} -r {} -i 1 -l 30 -u http://{}/ 2>&1",
+                                   mode, clients, clients, target.name())};
+    std::ptrdiff_t most = 0;
+    bool let_go = false;
+    const auto begin = steady_clock::now();
+    const auto slowest = slowest_probe_beside(target, [&] {
+        while (!let_go && !slow.ended()) {
+            const std::ptrdiff_t held = descriptors(pid) - before;
+            most = std::max(most, held);
+            let_go = most > clients / 2 && held <= 0;
+            std::this_thread::sleep_for(10ms);  // /proc can't be waited on
+        }
+    });
+    if (slow.ended() && slow.output().find("Exit status:") == std::string::npos) {
+        throw std::runtime_error{"slowhttptest did not run: is its package installed?"};
+    }
+    let_go = let_go || slow.output().find("No open connections left") != std::string::npos;
+    return {slowest && let_go,
+            fmt::format("{} at a time, {}; {} beside them", most,
+                        let_go ? fmt::format("gone after {:.1f} s",
+                                             in_ms(steady_clock::now() - begin) / 1000)
+                               : "not let go",
+                        in_words(slowest, patience))};
+}
+
+Finding slow_heads(const std::string& server, std::size_t part) {
+    return slow_clients(server, part, "-H");
+}
+
+Finding slow_bodies(const std::string& server, std::size_t part) {
+    return slow_clients(server, part, "-B");
+}
+
+Finding ranges(const std::string& server, std::size_t part) {
+    return slow_clients(server, part, "-R");
+}
+
+Finding slow_readers(const std::string& server, std::size_t part) {
+    return slow_clients(server, part, "-X -k 10 -n 1 -z 32 -w 1 -y 128");
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+/// The wall clock jumps, by libfaketime, beside a connection in use and one that waits.
+Finding jumping_clock(const std::string& server, std::size_t) {
+    constexpr std::string_view library = "/usr/lib/*/faketime/libfaketimeMT.so.1";
+    constexpr std::array<std::string_view, 4> jumps{"+3600s", "-7200s", "+400d", "+0"};
+    const std::string file =
+        std::filesystem::temp_directory_path() / fmt::format("unfreeze-clock-{}", getpid());
+    const auto set = [&](std::string_view offset) { std::ofstream{file} << offset << '\n'; };
+    set("+0");
+    ServerProcess process =
+        start(server, "--idle-ms 60000",
+              fmt::format("export LD_PRELOAD=$(echo {}) FAKETIME_DONT_FAKE_MONOTONIC=1 "
+                          "FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE={}; exec",
+                          library, file));
+    Connection waiting{process.target()};
+    waiting.send("POST / HTTP/1.1\r\n");
+    Connection used{process.target()};
+    std::vector<std::string> dates;
+    for (const std::string_view jump : jumps) {
+        set(jump);
+        std::this_thread::sleep_for(1'100ms);  // the wall clock is looked at once a second
+        used.send(post(event_body(0)));
+        const auto response = used.receive(frozen_after);
+        dates.push_back(std::string{response ? response->field("Date") : ""});
+    }
+    const bool goes_on = waiting.send("Host: unfreeze\r\nContent-Length: 0\r\n\r\n") &&
+                         waiting.receive(frozen_after);
+    std::sort(dates.begin(), dates.end());
+    const auto different = std::unique(dates.begin(), dates.end()) - dates.begin();
+    std::filesystem::remove(file);
+    return {goes_on && dates.front() != "" && different == std::ssize(jumps),
+            fmt::format("{} jumps, {} dates, {}", jumps.size(), different,
+                        goes_on ? "and both connections go on" : "and a connection ended")};
+}
+
+constexpr std::array<Attack, 10> attacks{{
+    {"descriptors", "500 clients find 64 descriptors: no spin, and no stop", 3,
+     used_up_descriptors},
+    {"idle", "15,000 silent connections cost little", 3, idle_connections},
+    {"places", "clients beyond --connections-max wait, and are served", 5, more_than_places},
+    {"unread", "200 clients that never read find an end of memory", 3, unread_answers},
+    {"bodies", "1,000 unfinished bodies take what the limits say", 3, unfinished_bodies},
+    {"slow-heads", "1,000 slow heads (slowhttptest -H) are let go", 3, slow_heads},
+    {"slow-bodies", "1,000 slow bodies (slowhttptest -B) are let go", 3, slow_bodies},
+    {"ranges", "1,000 lists of ranges (slowhttptest -R) are read over", 3, ranges},
+    {"slow-readers", "1,000 slow readers (slowhttptest -X) are let go", 3, slow_readers},
+    {"clock", "a wall clock that jumps ends no session", 3, jumping_clock},
+}};
+
+}  // namespace
+
+std::span<const Attack> all_attacks() { return attacks; }
+
+}  // namespace unfreeze
