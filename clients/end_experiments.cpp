@@ -2,13 +2,13 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <charconv>
 #include <future>
 #include <list>
 #include <sstream>
 
 #include "clients/account.hpp"
 #include "clients/connection.hpp"
+#include "clients/counts.hpp"
 #include "clients/experiments.hpp"
 #include "clients/load.hpp"
 #include "clients/process.hpp"
@@ -20,44 +20,6 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// What a server tells of its events.
-struct Counts {
-    std::uint64_t received = 0;
-    std::uint64_t processed = 0;
-    std::uint64_t dropped = 0;
-    std::uint64_t pending = 0;
-};
-
-/// Reads the four numbers wherever they stand in a text, each behind its name and a sign or two:
-/// "received":7 or received=7. Nothing where one is missing.
-std::optional<Counts> find_counts(std::string_view text) {
-    const auto number = [text](std::string_view name) -> std::optional<std::uint64_t> {
-        const std::size_t at = text.rfind(name);
-        const std::size_t digits = at == text.npos ? at : text.find_first_of("0123456789-", at);
-        std::uint64_t value = 0;
-        if (digits == text.npos || digits > at + name.size() + 2 ||
-            std::from_chars(text.data() + digits, text.data() + text.size(), value).ec !=
-                std::errc{}) {
-            return std::nullopt;
-        }
-        return value;
-    };
-    const auto received = number("received");
-    const auto processed = number("processed");
-    const auto dropped = number("dropped");
-    const auto pending = number("pending");
-    if (!received || !processed || !dropped || !pending) {
-        return std::nullopt;
-    }
-    return Counts{*received, *processed, *dropped, *pending};
-}
-
-std::optional<Counts> ask_for_counts(Connection& connection) {
-    connection.send(post(R"({"type":"metrics"})"));
-    const auto response = connection.receive();
-    return response && response->status == 200 ? find_counts(response->body) : std::nullopt;
-}
-
 const Finding not_ours{false, "not started here, so it can't be told to end", "not tried"};
 
 std::string lost(std::int64_t jobs) { return fmt::format("lost {}", jobs); }
@@ -67,11 +29,6 @@ std::optional<ReceivedResponse> look(const Target& target, std::string_view path
     connection.send(
         fmt::format("GET {} HTTP/1.1\r\nHost: unfreeze\r\nConnection: close\r\n\r\n", path));
     return connection.receive(frozen_after);
-}
-
-std::string to_text(const Counts& counts) {
-    return fmt::format("received {}, processed {}, dropped {}, pending {}", counts.received,
-                       counts.processed, counts.dropped, counts.pending);
 }
 
 }  // namespace
@@ -97,8 +54,7 @@ Finding adds_up(const Target& target) {
         }
         const bool on = now->received >= last.received && now->processed >= last.processed &&
                         now->dropped >= last.dropped;
-        if (now->received != now->processed + now->dropped + now->pending || !on ||
-            now->received > before->received + events ||
+        if (!now->add_up() || !on || now->received > before->received + events ||
             now->pending > before->pending + events) {  // as it would be below zero
             return {false, to_text(*now), "off"};
         }
