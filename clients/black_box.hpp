@@ -20,12 +20,6 @@
 // For tests that treat a program as its users do: from outside.
 namespace unfreeze {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;  // and so memory is not what it would be
-#else
-constexpr bool sanitized = false;
-#endif
-
 /// The command for one of our servers on a free port, its notices on standard output too.
 inline std::string server_command(std::string_view name, std::string_view flags = "") {
     return fmt::format("exec {} --port 0 {} 2>&1", program(name), flags);

@@ -15,6 +15,14 @@
 
 namespace unfreeze {
 
+/// Whether this program, and so the servers that lie beside it, runs under a sanitizer, which keeps
+/// much memory for itself.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 /// A shell command that runs as long as this object lives, and not longer. Where the program that
 /// started it is killed, the first process of the command ends with it: all of it, where that is
 /// "exec PROGRAM ...".

@@ -364,7 +364,7 @@ int main(int argc, char** argv) {
     }
     const double drift = last.empty() ? 1 : median(last) / median(first);
     const auto held = std::count_if(all.begin(), all.end(), [](const Life& l) { return l.held(); });
-    const bool warm = life_seconds >= 30;  // by then it has had all the memory that it ever needs
+    const bool warm = life_seconds >= 30 && !sanitized;  // it has all the memory that it ever needs
     const bool good =
         held == std::ssize(all) && (!warm || median(growths) <= growth_kib_max) && drift < 2;
     fmt::print(

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <regex>
+#include <set>
 
 #include "clients/process.hpp"
 #include "common/source_tree.hpp"
@@ -134,6 +135,21 @@ TEST_CASE("There is one namespace, and no name says in which stage it stands") {
             }
         }
     }
+}
+
+TEST_CASE("The wall clock is asked for the Date field and for nothing else: it may jump") {
+    const std::regex wall_clock{"system_clock|gettimeofday|CLOCK_REALTIME|\\btime\\(nullptr\\)"};
+    std::set<std::string> asked_in;
+    for (const path& room : rooms()) {
+        for (const path& file : sources(room)) {
+            for (const std::string& line : lines_of(file)) {
+                if (!is_for_tests(file) && std::regex_search(line, wall_clock)) {
+                    asked_in.insert(file.filename());
+                }
+            }
+        }
+    }
+    CHECK(asked_in == std::set<std::string>{"http.cpp"});
 }
 
 TEST_CASE("Neighbouring servers differ by no more than their budget") {
