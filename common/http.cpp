@@ -28,6 +28,7 @@ constexpr std::string_view reason_phrase(int status) {
         case 405: return "Method Not Allowed";
         case 408: return "Request Timeout";
         case 413: return "Content Too Large";
+        case 414: return "URI Too Long";
         case 417: return "Expectation Failed";
         case 431: return "Request Header Fields Too Large";
         case 501: return "Not Implemented";
@@ -295,8 +296,10 @@ RequestParser::Result RequestParser::check_line(std::size_t end) {
             return refuse(400, "bad_request", "a control byte in the head");
         }
     }
-    return allowed_end < request_begin_ + limits_.head_bytes_max ? Result::need_more
-                                                                 : refuse_head_size();
+    if (allowed_end < request_begin_ + limits_.head_bytes_max) {
+        return Result::need_more;
+    }
+    return reads_ == Reads::request_line ? refuse_request_line_size() : refuse_head_size();
 }
 
 /// method SP request-target SP HTTP-version (RFC 9112 section 3)
@@ -448,6 +451,17 @@ RequestParser::Result RequestParser::refuse(int status, std::string_view reason,
                                             std::string_view detail) {
     refusal_ = error_response(status, reason, detail);
     return Result::refused;
+}
+
+/// A request line that takes all the room that a head has is refused for the word that goes on, as
+/// RFC 9112 section 3 asks.
+RequestParser::Result RequestParser::refuse_request_line_size() {
+    const std::string_view line =
+        std::string_view{buffer_}.substr(request_begin_, limits_.head_bytes_max);
+    const std::string detail =
+        fmt::format("a request line has less than {} bytes here", limits_.head_bytes_max);
+    return line.find(' ') == npos ? refuse(501, "method_not_implemented", detail)
+                                  : refuse(414, "target_too_long", detail);
 }
 
 RequestParser::Result RequestParser::refuse_head_size() {

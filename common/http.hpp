@@ -125,6 +125,7 @@ private:
     Result read_chunks();
     Result complete();
     Result refuse(int status, std::string_view reason, std::string_view detail);
+    Result refuse_request_line_size();
     Result refuse_head_size();
     Result refuse_body_size();
     Piece piece(std::string_view text) const;

@@ -111,7 +111,9 @@ struct Refusal {
 
 constexpr Refusal bad_request{400, "bad_request"};
 constexpr Refusal body_too_large{413, "body_too_large"};
+constexpr Refusal target_too_long{414, "target_too_long"};
 constexpr Refusal head_too_large{431, "head_too_large"};
+constexpr Refusal long_method{501, "method_not_implemented"};
 constexpr Refusal other_expectation{417, "expectation_failed"};
 constexpr Refusal other_coding{501, "transfer_coding_not_implemented"};
 constexpr Refusal other_version{505, "http_version_not_supported"};
@@ -654,22 +656,31 @@ TEST_CASE("A head may be as long as the limit and no longer") {
         check_refused("\r\n\r\n" + head, head_too_large, "bytes", too_few);
     }
     SECTION("It does not take a line end to see that a head is too long") {
-        for (const std::string_view begin : {"GET /", "GET / HTTP/1.1\r\nHost: a\r\nX: "}) {
+        struct {
+            std::string_view begin;
+            Refusal refusal;
+        } const rows[] = {
+            {"", long_method},
+            {"GET /", target_too_long},
+            {"GET / HTTP/1.1\r\nHost: a\r\nX: ", head_too_large},
+        };
+        for (const auto& [begin, refusal] : rows) {
             const std::string endless = std::string{begin} + std::string(100, 'a');
             CHECK(bytes_until_refused(endless, {.head_bytes_max = 64}) == 64);
-            check_refused(endless, head_too_large, "64", {.head_bytes_max = 64});
+            check_refused(endless, refusal, "64", {.head_bytes_max = 64});
+            check_refused(endless + " \r\n\r\n", refusal, "64", {.head_bytes_max = 64});
         }
     }
     SECTION("A control byte is one as far as the limit goes, and nothing behind it counts") {
         std::string endless = "GET /" + std::string(100, 'a');
         endless[64] = '\0';
-        check_refused(endless, head_too_large, "64", {.head_bytes_max = 64});
-        check_refused(endless + "\r\n", head_too_large, "64", {.head_bytes_max = 64});
+        check_refused(endless, target_too_long, "64", {.head_bytes_max = 64});
+        check_refused(endless + "\r\n", target_too_long, "64", {.head_bytes_max = 64});
         endless[63] = '\0';
         check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
         check_refused(endless + "\r\n", bad_request, "control byte", {.head_bytes_max = 64});
         endless[63] = '\r';
-        check_refused(endless, head_too_large, "64", {.head_bytes_max = 64});
+        check_refused(endless, target_too_long, "64", {.head_bytes_max = 64});
         endless[62] = '\r';
         check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
     }
@@ -1046,6 +1057,7 @@ TEST_CASE("Every status in use has its phrase") {
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
         {413, "Content Too Large"},
+        {414, "URI Too Long"},
         {417, "Expectation Failed"},
         {431, "Request Header Fields Too Large"},
         {501, "Not Implemented"},
