@@ -370,20 +370,17 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
 
 /// One coding is understood: chunked, once, and last (RFC 9112 6.1 and 6.3).
 RequestParser::Result RequestParser::read_transfer_encoding(std::string_view codings) {
-    bool other = false;
+    bool none = true;
     bool after_chunked = false;
     for_each_element(codings, [&](std::string_view coding) {
+        none = false;
         after_chunked = after_chunked || framing_.chunked;
         const bool chunked = equals_ignoring_case(coding, "chunked");
         framing_.chunked = framing_.chunked || chunked;
-        other = other || !chunked;
+        framing_.other_coding = framing_.other_coding || !chunked;
     });
-    if (after_chunked || (!framing_.chunked && !other)) {
+    if (after_chunked || none) {
         return refuse(400, "bad_request", "a transfer coding behind chunked, or none at all");
-    }
-    if (other) {
-        return refuse(501, "transfer_coding_not_implemented",
-                      "chunked is the one coding understood");
     }
     return Result::need_more;
 }
@@ -393,11 +390,20 @@ RequestParser::Result RequestParser::finish_head() {
     if (request_.minor_version == 1 && !framing_.host) {
         return refuse(400, "bad_request", "HTTP/1.1 asks for a Host field");  // RFC 9112 3.2
     }
-    if (framing_.chunked && framing_.content_length) {
+    const bool coded = framing_.chunked || framing_.other_coding;
+    if (coded && framing_.content_length) {
         return refuse(400, "bad_request", "a length beside a transfer coding");  // RFC 9112 6.3
     }
-    if (framing_.chunked && request_.minor_version == 0) {
+    if (coded && request_.minor_version == 0) {
         return refuse(400, "bad_request", "HTTP/1.0 has no transfer codings");  // RFC 9112 6.1
+    }
+    if (coded && !framing_.chunked) {
+        // Nothing says where the body ends: in doubt, not merely unknown (RFC 9112 6.3).
+        return refuse(400, "bad_request", "chunked is not the last transfer coding");
+    }
+    if (framing_.other_coding) {
+        return refuse(501, "transfer_coding_not_implemented",
+                      "chunked is the one coding understood");  // RFC 9112 6.1
     }
     if (framing_.content_length.value_or(0) > limits_.body_bytes_max) {
         return refuse_body_size();

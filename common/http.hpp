@@ -108,6 +108,7 @@ private:
     struct Framing {
         std::optional<std::size_t> content_length;
         bool chunked = false;
+        bool other_coding = false;  // one that is not understood
         bool host = false;
         bool close = false;
         bool keep_alive = false;

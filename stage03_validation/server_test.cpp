@@ -52,7 +52,7 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
          400, error_body("bad_request", "a length beside a transfer coding")},
         {"GET / HTTP/2.0\r\n", 505,
          error_body("http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here")},
-        {"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n", 501,
+        {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501,
          error_body("transfer_coding_not_implemented", "chunked is the one coding understood")},
         {"GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417,
          error_body("expectation_failed", "100-continue is the one expectation met here")},
