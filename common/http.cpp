@@ -88,13 +88,14 @@ bool is_absolute(std::string_view target) {
            is_authority(behind.substr(0, behind.find_first_of("/?")));
 }
 
-/// The target forms of RFC 9112 3.2: authority for CONNECT alone, origin, asterisk, absolute.
+/// The target forms of RFC 9112 3.2: authority, its port being there, for CONNECT alone; asterisk
+/// for OPTIONS alone; origin and absolute.
 bool is_target(std::string_view target, std::string_view method) {
     if (method == "CONNECT") {
-        return is_authority(target);
+        return is_authority(target) && target.find(':') != npos && is_digit(target.back());
     }
-    return all_of(target, is_target_char) &&
-           (target.starts_with('/') || target == "*" || is_absolute(target));
+    return all_of(target, is_target_char) && (target.starts_with('/') || is_absolute(target) ||
+                                              (target == "*" && method == "OPTIONS"));
 }
 
 }  // namespace
@@ -315,15 +316,15 @@ RequestParser::Result RequestParser::read_request_line(std::string_view line) {
     if (!is_token(method)) {
         return refuse(400, "bad_request", "the method is no token");
     }
-    if (!is_target(target, method)) {
-        return refuse(400, "bad_request", "the request target is no path and no URI");
-    }
     if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) ||
         version[6] != '.' || !is_digit(version[7])) {
         return refuse(400, "bad_request", "the request line ends with no HTTP version");
     }
     if (version[5] != '1') {
         return refuse(505, "http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here");
+    }
+    if (!is_target(target, method)) {
+        return refuse(400, "bad_request", "the request target is no path and no URI");
     }
     method_ = piece(method);
     target_ = piece(target);
