@@ -1,4 +1,4 @@
-#include "common/http.hpp"
+#include "common/http_test.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "common/catch.hpp"
 #include "common/grammar.hpp"
 
 using namespace unfreeze;
@@ -20,471 +19,6 @@ namespace {
 
 using Result = RequestParser::Result;
 using Phase = RequestParser::Phase;
-using Pieces = std::vector<std::string_view>;
-
-// ---- requests as bytes --------------------------------------------------------------------------
-
-/// A request with this request line and nothing but a Host.
-std::string with_line(std::string_view line) { return fmt::format("{}\r\nHost: a\r\n\r\n", line); }
-
-/// A request with these fields, each line with its CRLF.
-std::string with_fields(std::string_view fields) {
-    return fmt::format("GET / HTTP/1.1\r\n{}\r\n", fields);
-}
-
-/// A request with these fields, but for the last one's CRLF, and this for a body.
-std::string framed(std::string_view framing, std::string_view body) {
-    return fmt::format("POST / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n{}", framing, body);
-}
-
-std::string hello(std::string_view framing) { return framed(framing, "hello"); }
-
-std::string with_length(std::string_view body) {
-    return framed(fmt::format("Content-Length: {}", body.size()), body);
-}
-
-/// A request with these bytes for a chunked body, the last chunk and the trailer section included.
-std::string chunked(std::string_view chunks) {
-    return framed("Transfer-Encoding: chunked", chunks);
-}
-
-// ---- what a parser makes of them ----------------------------------------------------------------
-
-std::string describe(std::string_view method, std::string_view target, std::string_view path,
-                     std::string_view body, bool keep_alive, int minor_version) {
-    return fmt::format("{} {} ({}) HTTP/1.{} {} with {} bytes: {}\n", method, target, path,
-                       minor_version, keep_alive ? "stays" : "closes", body.size(), body);
-}
-
-std::string describe(const Request& request) {
-    return describe(request.method, request.target, request.path(), request.body,
-                    request.keep_alive, request.minor_version);
-}
-
-/// One line for each request and for the refusal, where there is one: it is the end.
-std::string read(const Pieces& pieces, const HttpLimits& limits = {}) {
-    RequestParser parser{limits};
-    std::string seen;
-    for (const std::string_view piece : pieces) {
-        parser.feed(piece);
-        Result result = parser.next();
-        for (; result == Result::request; result = parser.next()) {
-            seen += describe(parser.request());
-        }
-        if (result == Result::refused) {
-            return seen + fmt::format("{} {}\n", parser.refusal().status, parser.refusal().body);
-        }
-    }
-    return parser.has_bytes() || parser.phase() != Phase::idle ? seen + "unfinished\n" : seen;
-}
-
-Pieces one_by_one(std::string_view bytes) {
-    Pieces pieces;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        pieces.push_back(bytes.substr(i, 1));
-    }
-    return pieces;
-}
-
-/// Says which way of cutting the bytes leads to something else than expected; empty where none
-/// does.
-std::string odd_cut(std::string_view bytes, std::string_view expected,
-                    const HttpLimits& limits = {}) {
-    const auto odd = [&](std::string_view way, const Pieces& pieces) {
-        const std::string seen = read(pieces, limits);
-        return seen == expected ? "" : fmt::format("{}:\n{}not:\n{}", way, seen, expected);
-    };
-    std::string found = odd("whole", {bytes});
-    if (found.empty()) {
-        found = odd("one byte at a time", one_by_one(bytes));
-    }
-    for (std::size_t cut = 0; found.empty() && cut <= bytes.size(); ++cut) {
-        found = odd(fmt::format("cut at {}", cut), {bytes.substr(0, cut), bytes.substr(cut)});
-    }
-    return found;
-}
-
-struct Refusal {
-    int status;
-    std::string_view reason;
-};
-
-constexpr Refusal bad_request{400, "bad_request"};
-constexpr Refusal body_too_large{413, "body_too_large"};
-constexpr Refusal target_too_long{414, "target_too_long"};
-constexpr Refusal head_too_large{431, "head_too_large"};
-constexpr Refusal long_method{501, "method_not_implemented"};
-constexpr Refusal other_expectation{417, "expectation_failed"};
-constexpr Refusal other_coding{501, "transfer_coding_not_implemented"};
-constexpr Refusal other_version{505, "http_version_not_supported"};
-
-/// Refused for this reason, with this word in the detail, and in the same words whatever the cut.
-void check_refused(std::string_view bytes, const Refusal& refusal, std::string_view word,
-                   const HttpLimits& limits = {}) {
-    const std::string whole = read({bytes}, limits);
-    const std::string begin = fmt::format(R"({} {{"status":"error","reason":"{}","detail":")",
-                                          refusal.status, refusal.reason);
-    CHECK(whole.substr(0, begin.size()) == begin);
-    INFO(whole);
-    CHECK(whole.find(word, std::min(begin.size(), whole.size())) != std::string::npos);
-    CHECK(odd_cut(bytes, whole, limits) == "");
-}
-
-/// One request with this body, whatever the cut.
-void check_body(std::string_view bytes, std::string_view body, const HttpLimits& limits = {}) {
-    CHECK(odd_cut(bytes, describe("POST", "/", "/", body, true, 1), limits) == "");
-}
-
-// ---- the tables ---------------------------------------------------------------------------------
-
-struct Good {
-    std::string_view rule;
-    std::string bytes;
-    std::string_view method;
-    std::string_view target;
-    std::string_view path;
-    std::string_view body;
-    bool keep_alive = true;
-    int minor_version = 1;
-};
-
-const Good good_requests[] = {
-    {"9112 2.1: a request line, fields, an empty line", with_line("GET / HTTP/1.1"), "GET", "/",
-     "/", ""},
-    {"9112 2.2: an empty line before a request is skipped", "\r\n" + with_line("GET / HTTP/1.1"),
-     "GET", "/", "/", ""},
-    {"9112 2.2: so are several", "\r\n\r\n\r\n" + with_line("GET / HTTP/1.1"), "GET", "/", "/", ""},
-    {"9110 9.1: any token is a method", with_line("M-SEARCH! / HTTP/1.1"), "M-SEARCH!", "/", "/",
-     ""},
-    {"9110 9.1: methods differ by letter case", with_line("get / HTTP/1.1"), "get", "/", "/", ""},
-
-    {"9112 3.2.1: the query is no part of the path", with_line("GET /metrics?x=1?/y HTTP/1.1"),
-     "GET", "/metrics?x=1?/y", "/metrics", ""},
-    {"9112 3.2.1: a URI in the query is no host", with_line("GET /a?u=http://b/c HTTP/1.1"), "GET",
-     "/a?u=http://b/c", "/a", ""},
-    {"9112 3.2.1: a URI in the path is no host", with_line("GET /a/http://b/c HTTP/1.1"), "GET",
-     "/a/http://b/c", "/a/http://b/c", ""},
-    {"3986 2: all that may stand in a path", with_line("GET /-._~%20!$&'()*+,;=:@/[] HTTP/1.1"),
-     "GET", "/-._~%20!$&'()*+,;=:@/[]", "/-._~%20!$&'()*+,;=:@/[]", ""},
-    {"9112 3.2.2: a URI names the path after its host", with_line("GET http://b:80/p?q HTTP/1.1"),
-     "GET", "http://b:80/p?q", "/p", ""},
-    {"9112 3.2.2: or none", with_line("GET http://b HTTP/1.1"), "GET", "http://b", "/", ""},
-    {"9112 3.2.2: or a query alone", with_line("GET HTTP://[::1]:80?q/ HTTP/1.1"), "GET",
-     "HTTP://[::1]:80?q/", "/", ""},
-    {"3986 3.1: a scheme is a letter, then letters, digits, + - .",
-     with_line("GET a1+-.Z://b/p HTTP/1.1"), "GET", "a1+-.Z://b/p", "/p", ""},
-    {"9112 3.2.3: CONNECT names a host and a port", with_line("CONNECT b.example:443 HTTP/1.1"),
-     "CONNECT", "b.example:443", "b.example:443", ""},
-    {"9112 3.2.4: OPTIONS may mean the whole server", with_line("OPTIONS * HTTP/1.1"), "OPTIONS",
-     "*", "*", ""},
-
-    {"9112 3.2: Host may be empty", with_fields("Host:\r\n"), "GET", "/", "/", ""},
-    {"9110 7.2: Host is a name and perhaps a port", with_fields("Host: b-c.example:8080\r\n"),
-     "GET", "/", "/", ""},
-    {"3986 3.2.3: a port may be empty", with_fields("Host: b:\r\n"), "GET", "/", "/", ""},
-    {"3986 3.2.2: an IPv6 address stands in brackets", with_fields("Host: [::fF:127.0.0.1]\r\n"),
-     "GET", "/", "/", ""},
-    {"3986 3.2.2: its port behind them", with_fields("Host: [2001:db8::1]:80\r\n"), "GET", "/", "/",
-     ""},
-    {"9112 3.2: HTTP/1.0 knew no Host", "GET / HTTP/1.0\r\n\r\n", "GET", "/", "/", "", false, 0},
-
-    {"9112 5.1: whitespace around a value", with_fields("Host: \t a \t\r\n"), "GET", "/", "/", ""},
-    {"9110 5.5: a tab, bytes above ASCII and nothing at all are values",
-     with_fields("Host: a\r\nX: a\tb\xff\xc3\r\nY:\r\n"), "GET", "/", "/", ""},
-    {"9110 5.1: field names in any letter case",
-     "POST / HTTP/1.1\r\nHOST: a\r\ncontent-LENGTH: 2\r\n\r\nhi", "POST", "/", "/", "hi"},
-    {"9110 5.1: a longer name is another field",
-     hello("X-Content-Length: 9\r\nContent-Length: 5\r\n"
-           "Content-Lengths: 9\r\nHosts: a b"),
-     "POST", "/", "/", "hello"},
-
-    {"9112 9.3: HTTP/1.1 stays unless it says close", with_fields("Host: a\r\nConnection: x\r\n"),
-     "GET", "/", "/", ""},
-    {"9112 9.3: close", with_fields("Host: a\r\nConnection: close\r\n"), "GET", "/", "/", "", false,
-     1},
-    {"9110 7.6.1: in a list, in any letter case",
-     with_fields("Host: a\r\nConnection: x,\tCLOSE\r\n"), "GET", "/", "/", "", false, 1},
-    {"9110 5.3: and in a second line",
-     with_fields("Host: a\r\nConnection: x\r\nConnection: close\r\n"
-                 "Connection: y\r\n"),
-     "GET", "/", "/", "", false, 1},
-    {"9110 5.6.1.2: empty elements of a list are skipped",
-     with_fields("Host: a\r\nConnection: , ,close,\r\n"), "GET", "/", "/", "", false, 1},
-    {"9110 7.6.1: an option is a whole word",
-     with_fields("Host: a\r\nConnection: closed, x close\r\n"), "GET", "/", "/", ""},
-    {"9112 9.3: HTTP/1.0 stays where it says so",
-     "GET / HTTP/1.0\r\nConnection: x, Keep-Alive, y\r\n\r\n", "GET", "/", "/", "", true, 0},
-    {"9112 9.3: close overrides that", "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
-     "GET", "/", "/", "", false, 0},
-    {"9112 9.3: in any order", with_fields("Host: a\r\nConnection: close, keep-alive\r\n"), "GET",
-     "/", "/", "", false, 1},
-
-    {"9112 6.2: a body of a stated length", hello("Content-Length: 5"), "POST", "/", "/", "hello"},
-    {"9112 6.2: of none", with_length(""), "POST", "/", "/", ""},
-    {"9112 6.2: of any bytes", with_length("\r\n\0\n\xff"sv), "POST", "/", "/", "\r\n\0\n\xff"sv},
-    {"9112 6.2: of one that looks like a request", with_length("GET / HTTP/1.1\r\n\r\n"), "POST",
-     "/", "/", "GET / HTTP/1.1\r\n\r\n"},
-    {"9110 8.6: a length may begin with zeros", hello("Content-Length: \t0000000000000000000005 "),
-     "POST", "/", "/", "hello"},
-    {"9110 9.3.1: GET may have a body", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
-     "GET", "/", "/", "hi"},
-    {"9112 6.2: so may HTTP/1.0", "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "POST", "/",
-     "/", "hi", false, 0},
-
-    {"9110 2.5: a higher minor version is read as the highest known",
-     "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET", "/", "/", ""},
-
-    {"9112 7.1: one chunk", chunked("5\r\nhello\r\n0\r\n\r\n"), "POST", "/", "/", "hello"},
-    {"9112 7.1: several", chunked("1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n"), "POST", "/", "/",
-     "hello"},
-    {"9112 7.1: none", chunked("0\r\n\r\n"), "POST", "/", "/", ""},
-    {"9112 7.1: of any bytes", chunked("6\r\n\r\n0\r\n\r\r\n1\r\n\0\r\n0\r\n\r\n"sv), "POST", "/",
-     "/", "\r\n0\r\n\r\0"sv},
-    {"9112 7.1: sizes are hexadecimal, in any letter case",
-     chunked("a\r\n0123456789\r\nB\r\n0123456789a\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"), "POST",
-     "/", "/", "01234567890123456789a0123456789abcdef"},
-    {"9112 7.1: sizes may begin with zeros",
-     chunked("00000000000000000005\r\nhello\r\n000\r\n\r\n"), "POST", "/", "/", "hello"},
-    {"9112 7.1.1: extensions are read over",
-     chunked("5;a\r\nhello\r\n1;a=b;c=\"5;\t\xff\"\r\n!\r\n0;a=0\r\n\r\n"), "POST", "/", "/",
-     "hello!"},
-    {"9112 7.1.1: whitespace before one, too", chunked("5 \t;a\r\nhello\r\n0 ;a\r\n\r\n"), "POST",
-     "/", "/", "hello"},
-    {"9112 7.1.2: trailer fields are dropped",
-     chunked("5\r\nhello\r\n0\r\nA: b\r\nContent-Length: 9\r\n\r\n"), "POST", "/", "/", "hello"},
-    {"9112 7: codings in any letter case, among empty elements",
-     framed("Transfer-Encoding: , Chunked ,", "1\r\n!\r\n0\r\n\r\n"), "POST", "/", "/", "!"},
-
-    {"9110 10.1.1: Expect: 100-continue, in any letter case",
-     hello("Expect: 100-Continue\r\nContent-Length: 5"), "POST", "/", "/", "hello"},
-    {"9110 10.1.1: with chunks",
-     framed("Expect: 100-continue\r\nTransfer-Encoding: chunked", "1\r\n!\r\n0\r\n\r\n"), "POST",
-     "/", "/", "!"},
-};
-
-struct Bad {
-    std::string_view rule;
-    std::string bytes;
-    Refusal refusal;
-    std::string_view word;  // of the detail
-};
-
-const Bad bad_requests[] = {
-    {"9112 3: a request line has three words", with_line("GET /"), bad_request, "METHOD TARGET"},
-    {"9112 3: one word is no request line", with_line("GET"), bad_request, "METHOD TARGET"},
-    {"9112 3: one space before the target, not two", with_line("GET  / HTTP/1.1"), bad_request,
-     "target"},
-    {"9112 3: one space behind the target, not two", with_line("GET /  HTTP/1.1"), bad_request,
-     "target"},
-    {"9112 3: no space behind the version", with_line("GET / HTTP/1.1 "), bad_request, "version"},
-    {"9112 3: no space before the method", with_line(" GET / HTTP/1.1"), bad_request, "method"},
-    {"9112 3: a tab is no space", with_line("GET\t/\tHTTP/1.1"), bad_request, "METHOD TARGET"},
-    {"9112 3: no tab beside a space", with_line("GET\t /\t HTTP/1.1"), bad_request, "token"},
-    {"9112 3.1: a method is a token", with_line("G(T / HTTP/1.1"), bad_request, "token"},
-    {"9112 3.1: its first byte is one of a token's", with_line("\xff / HTTP/1.1"), bad_request,
-     "method"},
-    {"9112 3.1: the method is not empty", with_line(" / HTTP/1.1"), bad_request, "method"},
-
-    {"9112 3.2: the target is not empty", with_line("GET  HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2: a path begins with /", with_line("GET a HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2: holds no space", with_line("GET /a b HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2: no fragment", with_line("GET /a#b HTTP/1.1"), bad_request, "target"},
-    {"3986 2: no quotation mark", with_line("GET /\" HTTP/1.1"), bad_request, "target"},
-    {"3986 2: no backslash", with_line("GET /\\ HTTP/1.1"), bad_request, "target"},
-    {"3986 2: nothing above ASCII", with_line("GET /\xc3\xa9 HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2: no tab", with_line("GET /a\tb HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.2: a URI begins with a scheme", with_line("GET ://b/ HTTP/1.1"), bad_request,
-     "target"},
-    {"3986 3.1: a scheme with a letter", with_line("GET 1a://b/ HTTP/1.1"), bad_request, "target"},
-    {"3986 3.1: there is no / in it", with_line("GET a/b?u=http://c/ HTTP/1.1"), bad_request,
-     "target"},
-    {"9110 4.2.1: a URI without a host is invalid", with_line("GET http:///p HTTP/1.1"),
-     bad_request, "target"},
-    {"9110 4.2.1: or with a port alone", with_line("GET http://:80/p HTTP/1.1"), bad_request,
-     "target"},
-    {"9110 4.2.4: a user in a URI is an error", with_line("GET http://u@b/p HTTP/1.1"), bad_request,
-     "target"},
-    {"3986 3.2.3: a port is digits", with_line("GET http://b:c/p HTTP/1.1"), bad_request, "target"},
-    {"3986 3.2.2: brackets close", with_line("GET http://[::1/p HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.3: CONNECT takes no path", with_line("CONNECT / HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.3: CONNECT takes no empty target", with_line("CONNECT  HTTP/1.1"), bad_request,
-     "target"},
-    {"9112 3.2.3: no host without a port", with_line("CONNECT b HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.3: or an empty one", with_line("CONNECT b: HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.3: no address without one", with_line("CONNECT [::1] HTTP/1.1"), bad_request,
-     "target"},
-    {"9112 3.2.3: others take no host", with_line("GET b:443 HTTP/1.1"), bad_request, "target"},
-    {"9112 3.2.4: GET takes no asterisk", with_line("GET * HTTP/1.1"), bad_request, "target"},
-
-    {"9112 2.3: HTTP in capitals", with_line("GET / http/1.1"), bad_request, "version"},
-    {"9112 2.3: no other name", with_line("GET / HTTQ/1.1"), bad_request, "version"},
-    {"9112 2.3: no more than one digit behind the dot", with_line("GET / HTTP/1.10"), bad_request,
-     "version"},
-    {"9112 2.3: no less than one", with_line("GET / HTTP/1."), bad_request, "version"},
-    {"9112 2.3: a dot between", with_line("GET / HTTP/1,1"), bad_request, "version"},
-    {"9112 2.3: the major version is a digit", with_line("GET / HTTP/x.1"), bad_request, "version"},
-    {"9112 2.3: the minor version is a digit", with_line("GET / HTTP/1.x"), bad_request, "version"},
-    {"9110 15.6.6: another version", with_line("GET / HTTP/2.0"), other_version, "HTTP/1.1"},
-    {"9110 15.6.6: an older one", with_line("GET / HTTP/0.9"), other_version, "HTTP/1.1"},
-    {"9113 3.4: how HTTP/2 begins", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", other_version, "HTTP/1.1"},
-    {"8446 5.1: how TLS begins", "\x16\x03\x01\x02\x00\x01"s, bad_request, "method"},
-
-    {"9112 2.2: LF alone ends no line", "GET / HTTP/1.1\nHost: a\r\n\r\n", bad_request, "LF alone"},
-    {"9112 2.2: nor a field", with_fields("Host: a\n"), bad_request, "LF alone"},
-    {"9112 2.2: nor the head", "GET / HTTP/1.1\r\nHost: a\r\n\n", bad_request, "LF alone"},
-    {"9112 2.2: nor an empty line before it", "\n" + with_line("GET / HTTP/1.1"), bad_request,
-     "LF alone"},
-    {"9112 2.2: CR alone ends none", "GET / HTTP/1.1\rHost: a\r\n\r\n", bad_request,
-     "control byte"},
-    {"9112 2.2: nor a field", with_fields("Host: a\rX: b\r\n"), bad_request, "control byte"},
-    {"9112 2.2: nor is it whitespace", with_fields("Host: a\r\r\n"), bad_request, "control byte"},
-    {"9112 2.2: nor anything before a request", "\r" + with_line("GET / HTTP/1.1"), bad_request,
-     "control byte"},
-    {"9112 2.2: whitespace before the first field", with_fields(" Host: a\r\n"), bad_request,
-     "folded"},
-    {"9112 3: no NUL in a target", with_line("GET /\0 HTTP/1.1"sv), bad_request, "control byte"},
-    {"9110 5.5: nor in a value", with_fields("Host: a\r\nX: a\0b\r\n"sv), bad_request,
-     "control byte"},
-    {"9110 5.1: nor in a name", with_fields("Host: a\r\nX\0: b\r\n"sv), bad_request,
-     "control byte"},
-    {"9110 5.5: no other control", with_fields("Host: a\r\nX: \x0b\r\n"), bad_request,
-     "control byte"},
-    {"9110 5.5: not the last one either", with_fields("Host: a\r\nX: \x7f\r\n"), bad_request,
-     "control byte"},
-
-    {"9112 5.1: no space before the colon", hello("Content-Length : 5"), bad_request, "colon"},
-    {"9112 5.1: no tab", with_fields("Host\t: a\r\n"), bad_request, "colon"},
-    {"9112 5: a colon", with_fields("Host: a\r\nX\r\n"), bad_request, "colon"},
-    {"9112 5: a name before it", with_fields("Host: a\r\n: b\r\n"), bad_request, "colon"},
-    {"9110 5.1: a name is a token", with_fields("Host: a\r\nX@: b\r\n"), bad_request, "colon"},
-    {"9110 5.1: of ASCII", with_fields("Host: a\r\nX\xff: b\r\n"), bad_request, "colon"},
-    {"9112 5.2: a folded line", with_fields("Host: a\r\nX: b\r\n c\r\n"), bad_request, "folded"},
-    {"9112 5.2: folded by a tab", with_fields("Host: a\r\nX: b\r\n\tc\r\n"), bad_request, "folded"},
-    {"9112 5.2: a field that hides behind a fold", hello("X: b\r\n Content-Length: 5"), bad_request,
-     "folded"},
-
-    {"9112 3.2: HTTP/1.1 has a Host", with_fields(""), bad_request, "asks for a Host"},
-    {"9112 3.2: one Host, not two", with_fields("Host: a\r\nHost: b\r\n"), bad_request,
-     "Host is one"},
-    {"9112 3.2: not two that agree", with_fields("Host: a\r\nhost: a\r\n"), bad_request,
-     "Host is one"},
-    {"9110 7.2: no space in it", with_fields("Host: a b\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: no list", with_fields("Host: a,b\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: no path", with_fields("Host: a/b\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: no query", with_fields("Host: a?b\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: no user", with_fields("Host: u@a\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: a port of digits", with_fields("Host: a:b\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: one port", with_fields("Host: a:80:80\r\n"), bad_request, "Host is one"},
-    {"9110 7.2: no port without a host", with_fields("Host: :80\r\n"), bad_request, "Host is one"},
-    {"3986 3.2.2: an address in brackets", with_fields("Host: ::1\r\n"), bad_request,
-     "Host is one"},
-    {"3986 3.2.2: brackets come in twos", with_fields("Host: [::1\r\n"), bad_request,
-     "Host is one"},
-    {"3986 3.2.2: nothing behind but a port", with_fields("Host: [::1]a\r\n"), bad_request,
-     "Host is one"},
-    {"3986 3.2.2: no name in them", with_fields("Host: [host]\r\n"), bad_request, "Host is one"},
-    {"3986 3.2.2: no empty address", with_fields("Host: []\r\n"), bad_request, "Host is one"},
-
-    {"9112 6.3: a length is digits", hello("Content-Length: five"), bad_request, "decimal number"},
-    {"9112 6.3: no sign", hello("Content-Length: +5"), bad_request, "decimal number"},
-    {"9112 6.3: no other sign", hello("Content-Length: -5"), bad_request, "decimal number"},
-    {"9112 6.3: not hexadecimal", hello("Content-Length: 0x5"), bad_request, "decimal number"},
-    {"9112 6.3: one length, no list", hello("Content-Length: 5,5"), bad_request, "decimal number"},
-    {"9112 6.3: no list with a space", hello("Content-Length: 5, 5"), bad_request,
-     "decimal number"},
-    {"9112 6.3: not in two pieces", hello("Content-Length: 5 5"), bad_request, "decimal number"},
-    {"9112 6.3: a length is not empty", hello("Content-Length:"), bad_request, "decimal number"},
-    {"9112 6.3: no fraction", hello("Content-Length: 5.0"), bad_request, "decimal number"},
-    {"9112 6.3: no exponent", hello("Content-Length: 5e0"), bad_request, "decimal number"},
-    {"9112 6.3: two that differ", hello("Content-Length: 5\r\nContent-Length: 6"), bad_request,
-     "given once"},
-    {"9112 6.3: two that agree", hello("Content-Length: 5\r\nContent-Length: 5"), bad_request,
-     "given once"},
-    {"9112 6.3: a zero first", hello("Content-Length: 0\r\nContent-Length: 5"), bad_request,
-     "given once"},
-    {"9110 8.6: 2 to the 64th and 5", hello("Content-Length: 18446744073709551621"), body_too_large,
-     "65536"},
-    {"9110 8.6: 2 to the 32nd and 5", hello("Content-Length: 4294967301"), body_too_large, "65536"},
-    {"9110 8.6: a length longer than any number",
-     hello("Content-Length: 1" + std::string(100, '0')), body_too_large, "65536"},
-
-    {"9112 6.1: a length beside chunks", hello("Content-Length: 5\r\nTransfer-Encoding: chunked"),
-     bad_request, "a length beside"},
-    {"9112 6.1: in the other order", hello("Transfer-Encoding: chunked\r\nContent-Length: 5"),
-     bad_request, "a length beside"},
-    {"9112 6.1: of zero", hello("Transfer-Encoding: chunked\r\nContent-Length: 0"), bad_request,
-     "a length beside"},
-    {"9112 6.1: another coding", hello("Transfer-Encoding: gzip"), bad_request, "not the last"},
-    {"9112 6.1: before chunked", hello("Transfer-Encoding: gzip, chunked"), other_coding,
-     "chunked"},
-    {"9112 6.3: behind chunked", hello("Transfer-Encoding: chunked, gzip"), bad_request,
-     "behind chunked"},
-    {"9112 6.3: behind it, in a second line",
-     hello("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"), bad_request,
-     "behind chunked"},
-    {"9112 6.1: chunked twice", hello("Transfer-Encoding: chunked, chunked"), bad_request,
-     "behind chunked"},
-    {"9112 6.1: in two lines", hello("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
-     bad_request, "behind chunked"},
-    {"9112 6.1: no coding at all", hello("Transfer-Encoding:"), bad_request, "none at all"},
-    {"9112 6.1: a list of none", hello("Transfer-Encoding: ,"), bad_request, "none at all"},
-    {"9112 6.1: identity is no more", hello("Transfer-Encoding: identity"), bad_request,
-     "not the last"},
-    {"9112 6.1: nearly chunked", hello("Transfer-Encoding: xchunked"), bad_request, "not the last"},
-    {"9112 7: chunked takes no parameter", hello("Transfer-Encoding: chunked;a=b"), bad_request,
-     "not the last"},
-    {"9112 7: and no quotation marks", hello("Transfer-Encoding: \"chunked\""), bad_request,
-     "not the last"},
-    {"9112 6.1: HTTP/1.0 has none",
-     "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", bad_request, "HTTP/1.0"},
-
-    {"9110 10.1.1: another expectation", hello("Expect: 200-ok\r\nContent-Length: 5"),
-     other_expectation, "100-continue"},
-    {"9110 10.1.1: one more", hello("Expect: 100-continue, x\r\nContent-Length: 5"),
-     other_expectation, "100-continue"},
-    {"9110 10.1.1: in a second line", hello("Expect: 100-continue\r\nExpect: x"), other_expectation,
-     "100-continue"},
-
-    {"9112 7.1: a size", chunked("\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: of digits", chunked("x\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: no sign", chunked("+5\r\nhello\r\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: no other sign", chunked("-5\r\nhello\r\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: hexadecimal without saying so", chunked("0x5\r\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1: nothing before it", chunked(" 5\r\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1: nothing behind it", chunked("5 \r\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1.1: an extension has a semicolon", chunked("5 a\r\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1.1: and no control byte", chunked("5;\0\r\nhello\r\n0\r\n\r\n"sv), bad_request,
-     "chunked body"},
-    {"9112 2.2: no CR alone", chunked("5;a\rb\r\nhello\r\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 2.2: no LF alone", chunked("5\nhello\r\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 2.2: none behind an extension", chunked("5;a\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1: data as long as stated", chunked("4\r\nhello\r\n0\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1: not shorter", chunked("7\r\nhello\r\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: CR LF behind them", chunked("5\r\nhello\n0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: nothing else", chunked("5\r\nhelloxx0\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1: a size that 64 bits can't hold", chunked("10000000000000005\r\nhello\r\n"),
-     body_too_large, "65536"},
-    {"9112 7.1: a size just below 2 to the 64th", chunked("1\r\nh\r\nffffffffffffffff\r\nello"),
-     body_too_large, "65536"},
-    {"9112 7.1.2: trailer fields are fields", chunked("0\r\nX\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1.2: no space before their colon", chunked("0\r\nX : b\r\n\r\n"), bad_request,
-     "chunked body"},
-    {"9112 7.1.2: no fold", chunked("0\r\nX: a\r\n b: c\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 7.1.2: no control byte", chunked("0\r\nX: \x01\r\n\r\n"), bad_request, "chunked body"},
-    {"9112 2.2: LF alone ends none", chunked("0\r\nX: a\n\r\n"), bad_request, "chunked body"},
-    {"9112 2.2: nor the section", chunked("0\r\n\n"), bad_request, "chunked body"},
-};
-
-std::string described(const Good& row) {
-    return describe(row.method, row.target, row.path, row.body, row.keep_alive, row.minor_version);
-}
 
 // ---- responses ----------------------------------------------------------------------------------
 
@@ -533,57 +67,22 @@ std::size_t bytes_until_refused(std::string_view bytes, const HttpLimits& limits
     return 0;
 }
 
+/// One request with this body, whatever the cut.
+void check_body(std::string_view bytes, std::string_view body, const HttpLimits& limits = {}) {
+    CHECK(odd_cut(bytes, describe("POST / HTTP/1.1", body), limits) == "");
+}
+
 }  // namespace
 
 // ---- the parser ---------------------------------------------------------------------------------
-
-TEST_CASE("Good requests are read, however their bytes are cut") {
-    for (const Good& row : good_requests) {
-        INFO("RFC " << row.rule);
-        CHECK(odd_cut(row.bytes, described(row)) == "");
-    }
-}
-
-TEST_CASE("Bad requests are refused in the same words, however their bytes are cut") {
-    for (const Bad& row : bad_requests) {
-        INFO("RFC " << row.rule);
-        check_refused(row.bytes, row.refusal, row.word);
-    }
-}
-
-TEST_CASE("A bad request behind a good one is refused all the same") {
-    const std::string good = with_length("hello");
-    for (const Bad& row : bad_requests) {
-        INFO("RFC " << row.rule);
-        CHECK(odd_cut(good + row.bytes, read({good}) + read({row.bytes})) == "");
-    }
-}
-
-TEST_CASE("No byte of a request can be left out at its end") {
-    for (const Good& row : good_requests) {
-        const std::string_view bytes = row.bytes;
-        INFO("RFC " << row.rule);
-        CHECK(read({bytes.substr(0, bytes.size() - 1)}) == "unfinished\n");
-    }
-}
-
-TEST_CASE("Requests in a row come out in their order, wherever the stream is cut in two") {
-    std::string bytes;
-    std::string expected;
-    for (const Good& row : good_requests) {
-        bytes += row.bytes;
-        expected += described(row);
-    }
-    CHECK(odd_cut(bytes, expected) == "");
-}
 
 TEST_CASE("Requests in a row come out in their order, wherever the stream is cut in three") {
     const std::string bytes = with_length("one") +
                               chunked("2;x\r\ntw\r\n1\r\no\r\n0\r\nX: y\r\n\r\n") + "\r\n" +
                               with_line("GET /three HTTP/1.1");
-    const std::string expected = describe("POST", "/", "/", "one", true, 1) +
-                                 describe("POST", "/", "/", "two", true, 1) +
-                                 describe("GET", "/three", "/three", "", true, 1);
+    const std::string expected = describe("POST / HTTP/1.1", "one") +
+                                 describe("POST / HTTP/1.1", "two") +
+                                 describe("GET /three HTTP/1.1");
     const std::string_view view = bytes;
     std::string odd;
     for (std::size_t first = 0; first <= view.size(); ++first) {
@@ -643,7 +142,7 @@ TEST_CASE("A bad line is refused at its end, before the head is whole") {
 
 TEST_CASE("A head may be as long as the limit and no longer") {
     const std::string head = with_line("GET /0123456789 HTTP/1.1");
-    const std::string seen = describe("GET", "/0123456789", "/0123456789", "", true, 1);
+    const std::string seen = describe("GET /0123456789 HTTP/1.1");
     const HttpLimits enough{.head_bytes_max = head.size()};
     const HttpLimits too_few{.head_bytes_max = head.size() - 1};
     CHECK(odd_cut(head, seen, enough) == "");
@@ -653,7 +152,7 @@ TEST_CASE("A head may be as long as the limit and no longer") {
         const std::string with_body =
             "PUT / HTTP/1.1\r\nHost:\r\nContent-Length: 99\r\n\r\n" + std::string(99, 'b');
         const HttpLimits limits{.head_bytes_max = with_body.size() - 99};
-        const std::string one = describe("PUT", "/", "/", std::string(99, 'b'), true, 1);
+        const std::string one = describe("PUT / HTTP/1.1", std::string(99, 'b'));
         CHECK(odd_cut(with_body + with_body, one + one, limits) == "");
     }
     SECTION("Empty lines before the request are no part of it") {
@@ -663,10 +162,10 @@ TEST_CASE("A head may be as long as the limit and no longer") {
     SECTION("It does not take a line end to see that a head is too long") {
         struct {
             std::string_view begin;
-            Refusal refusal;
+            Answer refusal;
         } const rows[] = {
             {"", long_method},
-            {"GET /", target_too_long},
+            {"GET /", long_target},
             {"GET / HTTP/1.1\r\nHost: a\r\nX: ", head_too_large},
         };
         for (const auto& [begin, refusal] : rows) {
@@ -679,13 +178,13 @@ TEST_CASE("A head may be as long as the limit and no longer") {
     SECTION("A control byte is one as far as the limit goes, and nothing behind it counts") {
         std::string endless = "GET /" + std::string(100, 'a');
         endless[64] = '\0';
-        check_refused(endless, target_too_long, "64", {.head_bytes_max = 64});
-        check_refused(endless + "\r\n", target_too_long, "64", {.head_bytes_max = 64});
+        check_refused(endless, long_target, "64", {.head_bytes_max = 64});
+        check_refused(endless + "\r\n", long_target, "64", {.head_bytes_max = 64});
         endless[63] = '\0';
         check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
         check_refused(endless + "\r\n", bad_request, "control byte", {.head_bytes_max = 64});
         endless[63] = '\r';
-        check_refused(endless, target_too_long, "64", {.head_bytes_max = 64});
+        check_refused(endless, long_target, "64", {.head_bytes_max = 64});
         endless[62] = '\r';
         check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
     }
@@ -707,7 +206,7 @@ TEST_CASE("A body may be as long as the limit and no longer") {
         CHECK(HttpLimits{}.head_bytes_max == 8192);
         CHECK(HttpLimits{}.body_bytes_max == 65536);
         const std::string body(65536, 'b');
-        CHECK(read({with_length(body)}) == describe("POST", "/", "/", body, true, 1));
+        CHECK(read({with_length(body)}) == describe("POST / HTTP/1.1", body));
         CHECK(read({with_length(body + "b")}).starts_with("413 "));
     }
 }
@@ -723,7 +222,7 @@ TEST_CASE("The chunks together may be as long as the limit and no longer") {
 
     SECTION("The next request's chunks are counted from nothing") {
         const std::string request = chunked(half + half).append(last);
-        const std::string seen = describe("POST", "/", "/", "0123456701234567", true, 1);
+        const std::string seen = describe("POST / HTTP/1.1", "0123456701234567");
         CHECK(odd_cut(request + request, seen + seen, limits) == "");
     }
 }
@@ -763,7 +262,7 @@ TEST_CASE("A body in chunks of one byte is read whole") {
         chunks += "\r\n";
     }
     const std::string request = chunked(chunks + "0\r\n\r\n");
-    const std::string expected = describe("POST", "/", "/", body, true, 1);
+    const std::string expected = describe("POST / HTTP/1.1", body);
     const bool read_whole = read({request}) == expected;
     const bool read_one_by_one = read(one_by_one(request)) == expected;
     CHECK(read_whole);
@@ -778,7 +277,7 @@ TEST_CASE("A thousand requests go through one parser") {
         const std::string body = std::to_string(i) + std::string(i % 7 == 0 ? 1500 : i % 40, 'x');
         bytes += i % 3 == 0 ? chunked(fmt::format("{:x}\r\n{}\r\n0\r\n\r\n", body.size(), body))
                             : with_length(body);
-        expected += describe("POST", "/", "/", body, true, 1);
+        expected += describe("POST / HTTP/1.1", body);
     }
     for (const std::size_t step : {1U, 97U, 1024U, 50'000U, 1'000'000U}) {
         Pieces pieces;
@@ -795,10 +294,10 @@ TEST_CASE("A request's views stand until the next one is asked for, though more 
     RequestParser parser{HttpLimits{}};
     parser.feed(with_length("one") + chunked("3\r\ntwo\r\n0\r\n\r\n"));
     REQUIRE(parser.next() == Result::request);
-    CHECK(describe(parser.request()) == describe("POST", "/", "/", "one", true, 1));
+    CHECK(describe(parser.request()) == describe("POST / HTTP/1.1", "one"));
     CHECK(parser.has_bytes());
     REQUIRE(parser.next() == Result::request);
-    CHECK(describe(parser.request()) == describe("POST", "/", "/", "two", true, 1));
+    CHECK(describe(parser.request()) == describe("POST / HTTP/1.1", "two"));
     CHECK_FALSE(parser.has_bytes());
     CHECK(parser.next() == Result::need_more);
 }
@@ -809,11 +308,10 @@ TEST_CASE("Nothing that one request said is remembered for the next") {
         "Content-Length: 2\r\n\r\nhi" +
         with_line("GET / HTTP/1.1") + chunked("2\r\nhi\r\n0\r\n\r\n") +
         with_fields("Host: a\r\nConnection: close\r\n") + "GET / HTTP/1.0\r\n\r\n";
-    CHECK(odd_cut(bytes, describe("POST", "/long?q", "/long", "hi", true, 0) +
-                             describe("GET", "/", "/", "", true, 1) +
-                             describe("POST", "/", "/", "hi", true, 1) +
-                             describe("GET", "/", "/", "", false, 1) +
-                             describe("GET", "/", "/", "", false, 0)) == "");
+    CHECK(odd_cut(bytes, describe("POST /long?q HTTP/1.0 at /long", "hi") +
+                             describe("GET / HTTP/1.1") + describe("POST / HTTP/1.1", "hi") +
+                             describe("GET / HTTP/1.1", "", false) +
+                             describe("GET / HTTP/1.0", "", false)) == "");
 }
 
 TEST_CASE("The end of a body and the beginning of a request make no line end together") {
@@ -822,7 +320,7 @@ TEST_CASE("The end of a body and the beginning of a request make no line end tog
     const std::string refused = read({"\n"});
     CHECK(refused.starts_with("400 "));
     CHECK(odd_cut(good + "\n" + with_line("GET / HTTP/1.1"),
-                  describe("POST", "/", "/", "x\r", true, 1) + refused) == "");
+                  describe("POST / HTTP/1.1", "x\r") + refused) == "");
 }
 
 TEST_CASE("The bytes of a head are looked at once, in however many pieces they come") {
@@ -830,7 +328,7 @@ TEST_CASE("The bytes of a head are looked at once, in however many pieces they c
     const std::string head = with_fields("Host: a\r\nX: " + std::string(1 << 20, 'x') + "\r\n");
     const HttpLimits limits{.head_bytes_max = head.size()};
     const auto begin = std::chrono::steady_clock::now();
-    const bool same = read(one_by_one(head), limits) == describe("GET", "/", "/", "", true, 1);
+    const bool same = read(one_by_one(head), limits) == describe("GET / HTTP/1.1");
     CHECK(same);
     CHECK(std::chrono::steady_clock::now() - begin < 10s);
 }

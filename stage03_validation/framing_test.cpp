@@ -1,0 +1,320 @@
+#include "stage03_validation/framing_test.hpp"
+
+#include <array>
+#include <asio.hpp>
+#include <cstdio>
+#include <map>
+#include <regex>
+#include <set>
+#include <vector>
+
+#include "common/grammar.hpp"
+#include "common/listener.hpp"
+#include "common/spawn.hpp"
+#include "stage03_validation/event.hpp"
+#include "stage03_validation/session.hpp"
+
+using namespace unfreeze;
+
+namespace {
+
+// ---- a session and its client -------------------------------------------------------------------
+
+/// Answers each request as the server of stage 3 does.
+asio::awaitable<void> serve(tcp::socket socket, SessionLimits limits, bool& ended) {
+    Session session{std::move(socket), limits};
+    while (const Request* request = co_await session.next()) {
+        const auto message = read_event(*request);
+        const auto* refusal = std::get_if<Response>(&message);
+        session.reply(refusal ? *refusal : Response{.body = R"({"status":"accepted"})"});
+    }
+    ended = true;
+}
+
+/// "200 accepted, 404 not_found, ": each answer's status, and the word for it in the body.
+std::string in_words(const std::string& answers) {
+    static const std::regex status_line{R"(HTTP/1\.1 (\d{3}) [A-Za-z ]+\r\n)"};
+    static const std::regex word{R"/("(?:reason|status)":"(?!error)(\w+)")/"};
+    std::string words;
+    auto rest = std::sregex_iterator{answers.begin(), answers.end(), status_line};
+    while (rest != std::sregex_iterator{}) {
+        const std::smatch found = *rest++;
+        const auto end = rest == std::sregex_iterator{} ? answers.end() : (*rest)[0].first;
+        std::smatch match;
+        words += found[1].str();
+        words += std::regex_search(found[0].second, end, match, word) ? " " + match[1].str() : "";
+        words += ", ";
+    }
+    return words;
+}
+
+/// A session with a client at the other end of a pair of sockets, in one thread: what one has sent
+/// the other has at once, so nobody waits for time to pass.
+class Dialogue {
+public:
+    Dialogue() : client_{io_} {
+        asio::local::stream_protocol::socket other{io_};
+        asio::local::connect_pair(client_, other);
+        client_.non_blocking(true);
+        tcp::socket server{io_};
+        server.assign(tcp::v4(), other.release());
+        asio::co_spawn(io_, serve(std::move(server), {.http = row_limits}, ended_),
+                       stop_on_exception);
+    }
+
+    void send(std::string_view bytes) {
+        asio::error_code gone;
+        asio::write(client_, asio::buffer(bytes), gone);
+        run();
+    }
+
+    void end() {
+        client_ended_ = true;
+        asio::error_code gone;
+        client_.shutdown(asio::socket_base::shutdown_send, gone);
+        run();
+    }
+
+    /// What the client has heard, and whether the server has closed. The session ends when the
+    /// client does, and says no more.
+    std::string heard() {
+        const std::string answers = received_;
+        const bool closed = closed_;
+        const bool said = answers.find("\r\nConnection: close\r\n") != answers.npos;
+        const bool in_doubt = said != closed && !client_ended_;
+        end();
+        CHECK(ended_);
+        CHECK(closed_);
+        CHECK(received_ == answers);
+        return in_words(answers) + (closed ? "closed" : "open") +
+               (in_doubt ? ", and says otherwise" : "");
+    }
+
+private:
+    void run() {
+        bool more = true;
+        while (more) {
+            const std::size_t before = received_.size();
+            io_.restart();
+            more = io_.poll() > 0;
+            asio::error_code error;
+            while (!error) {
+                std::array<char, 4096> buffer;
+                received_.append(buffer.data(), client_.read_some(asio::buffer(buffer), error));
+            }
+            closed_ = closed_ || error == asio::error::eof;
+            more = more || received_.size() > before;
+        }
+    }
+
+    bool ended_ = false;  // outlives io_, in whose coroutines it is set
+    bool client_ended_ = false;
+    bool closed_ = false;
+    std::string received_;
+    asio::io_context io_;
+    asio::local::stream_protocol::socket client_;
+};
+
+/// All that a client hears that sends these pieces, and goes or stays.
+std::string heard(const Pieces& pieces, bool then_ends = false) {
+    Dialogue dialogue;
+    for (const std::string_view piece : pieces) {
+        dialogue.send(piece);
+    }
+    if (then_ends) {
+        dialogue.end();
+    }
+    return dialogue.heard();
+}
+
+// ---- the rows -----------------------------------------------------------------------------------
+
+std::string in_words(const Answer& answer) {
+    return fmt::format("{} {}, ", answer.status, answer.word);
+}
+
+std::string described(const Lawful& row) {
+    return describe(row.line, row.body, row.after == After::stays);
+}
+
+/// Every row's rule, and the bytes that it is about.
+std::vector<std::pair<std::string, std::string>> rules() {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const Lawful& row : lawful_requests) {
+        all.emplace_back(row.rule, row.bytes);
+    }
+    for (const Refused& row : refused_requests) {
+        all.emplace_back(row.rule, row.bytes);
+    }
+    for (const Exchange& row : exchanges) {
+        all.emplace_back(row.rule, row.bytes + (row.then_ends ? " and an end" : ""));
+    }
+    return all;
+}
+
+/// The sections of RFC 9112 that ask something of a server, or of whoever receives a request.
+const std::set<std::string> binding_sections{
+    "2.1",   "2.2",   "2.3", "3",   "3.1", "3.2", "3.2.1", "3.2.2", "3.2.3", "3.2.4", "3.3",
+    "4",     "5",     "5.1", "5.2", "6",   "6.1", "6.2",   "6.3",   "7",     "7.1",   "7.1.1",
+    "7.1.2", "7.1.3", "7.2", "7.4", "8",   "9.3", "9.3.2", "9.5",   "9.6"};
+
+}  // namespace
+
+TEST_CASE("Every section that binds a server has its rows, and each row names its section") {
+    std::map<std::string, int> rows_of;  // by section of RFC 9112
+    std::set<std::string> all_bytes;
+    int rows = 0;
+    for (const auto& [rule, bytes] : rules()) {
+        std::smatch match;
+        INFO(rule);
+        REQUIRE(std::regex_match(rule, match, std::regex{R"((\d{4}) (\d+(\.\d+)*): .+)"}));
+        CHECK(all_bytes.insert(bytes).second);
+        rows_of[match[2]] += match[1] == "9112" ? 1 : 0;
+        rows += match[1] == "9112" ? 1 : 0;
+    }
+    std::set<std::string> sections;
+    for (const auto& [section, count] : rows_of) {
+        if (count > 0) {
+            std::printf("RFC 9112, section %s: %d rows\n", section.c_str(), count);
+            sections.insert(section);
+        }
+    }
+    std::printf("RFC 9112 has %d rows, other RFCs %zu\n", rows,
+                all_bytes.size() - static_cast<std::size_t>(rows));
+    CHECK(sections == binding_sections);
+    CHECK(rows >= 250);
+}
+
+// ---- as the parser reads them -------------------------------------------------------------------
+
+TEST_CASE("Lawful requests are read, however their bytes are cut") {
+    for (const Lawful& row : lawful_requests) {
+        INFO("RFC " << row.rule);
+        CHECK(odd_cut(row.bytes, described(row), row_limits) == "");
+    }
+}
+
+TEST_CASE("Others are refused in the same words, however their bytes are cut") {
+    for (const Refused& row : refused_requests) {
+        INFO("RFC " << row.rule);
+        check_refused(row.bytes, row.answer, row.word, row_limits);
+    }
+}
+
+TEST_CASE("They are refused behind a lawful one all the same") {
+    const std::string before = with_length("hello");
+    for (const Refused& row : refused_requests) {
+        INFO("RFC " << row.rule);
+        const std::string expected = read({before}, row_limits) + read({row.bytes}, row_limits);
+        CHECK(odd_cut(before + row.bytes, expected, row_limits) == "");
+    }
+}
+
+TEST_CASE("Lawful requests in a row come out in their order") {
+    std::string bytes;
+    std::string expected;
+    for (const Lawful& row : lawful_requests) {
+        bytes += row.bytes;
+        expected += described(row);
+    }
+    CHECK(read({bytes}, row_limits) == expected);
+    CHECK(read(one_by_one(bytes), row_limits) == expected);
+}
+
+// ---- as a session answers them ------------------------------------------------------------------
+
+TEST_CASE("Lawful requests have their answers, and the next one has its own or is left alone") {
+    for (const Lawful& row : lawful_requests) {
+        INFO("RFC " << row.rule);
+        const std::string answer = in_words(row.answer);
+        const std::string expected =
+            row.after == After::stays ? answer + in_words(accepted) + "open" : answer + "closed";
+        CHECK(heard({row.bytes + good_event}) == expected);
+        const bool waits = row.bytes.find("Expect: 100") != std::string::npos;  // for 100 Continue
+        CHECK(heard(one_by_one(row.bytes + good_event)) == (waits ? "100, " : "") + expected);
+        CHECK(heard({row.bytes}, true) == answer + "closed");
+    }
+}
+
+TEST_CASE("Others are refused, the connection is closed, and what follows is never answered") {
+    for (const Refused& row : refused_requests) {
+        INFO("RFC " << row.rule);
+        const std::string expected = in_words(row.answer) + "closed";
+        CHECK(heard({row.bytes + good_event}) == expected);
+        CHECK(heard(one_by_one(row.bytes + good_event)) == expected);
+        CHECK(heard({row.bytes, good_event, good_event}) == expected);
+        CHECK(heard({good_event + row.bytes + good_event}) == in_words(accepted) + expected);
+    }
+}
+
+TEST_CASE("A client that leaves before a request's last byte is told so") {
+    for (const Lawful& row : lawful_requests) {
+        INFO("RFC " << row.rule);
+        const std::string_view bytes = row.bytes;
+        CHECK(read({bytes.substr(0, bytes.size() - 1)}, row_limits) == "unfinished\n");
+        CHECK(heard({bytes.substr(0, bytes.size() - 1)}, true) == in_words(bad_request) + "closed");
+    }
+}
+
+TEST_CASE("A connection hears what its requests ask for, in their order, to its end") {
+    for (const Exchange& row : exchanges) {
+        INFO("RFC " << row.rule);
+        CHECK(heard({row.bytes}, row.then_ends) == row.heard);
+        CHECK(heard(one_by_one(row.bytes), row.then_ends) == row.heard);
+    }
+}
+
+// ---- byte by byte -------------------------------------------------------------------------------
+
+TEST_CASE("In each place of a request some bytes may stand, and no others") {
+    const auto set_of = [](bool (*contains)(char)) {
+        std::string set;
+        for (int byte = 0; byte < 256; ++byte) {
+            const char c = static_cast<char>(byte);
+            set += contains(c) ? std::string{c} : "";
+        }
+        return set;
+    };
+    const std::string token = set_of(is_token_char);
+    const std::string text = set_of([](char c) { return !is_control_char(c); });
+    const std::string uri =
+        "!$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~";
+    const std::string host =
+        "!$%&'()*+-.0123456789:;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
+    struct {
+        std::string_view place;
+        std::string before;
+        std::string behind;
+        std::string allowed;
+    } const rows[] = {
+        {"a method", "G", "T / HTTP/1.1\r\nHost: a\r\n\r\n", token},
+        {"a path", "GET /", "a HTTP/1.1\r\nHost: a\r\n\r\n", uri},
+        {"a query", "GET /?a", " HTTP/1.1\r\nHost: a\r\n\r\n", uri},
+        {"a minor version", "GET / HTTP/1.", "\r\nHost: a\r\n\r\n", "0123456789"},
+        {"a Host", "GET / HTTP/1.1\r\nHost: a", "0\r\n\r\n", host},
+        {"a field's name", "GET / HTTP/1.1\r\nHost: a\r\nX", "Y: b\r\n\r\n", token + ":"},
+        {"a field's value", "GET / HTTP/1.1\r\nHost: a\r\nX: a", "b\r\n\r\n", text},
+        {"a length", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0", "\r\n\r\n", "\t 0"},
+        {"a coding", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked", "\r\n\r\n0\r\n\r\n",
+         "\t ,"},
+        {"a chunk's size", chunked("0"), "\r\n\r\n", "0;"},
+        {"an extension", chunked("0;a"), "b\r\n\r\n", text},
+        {"a trailer field's name", chunked("0\r\nX"), "Y: b\r\n\r\n", token + ":"},
+        {"a trailer field's value", chunked("0\r\nX: a"), "b\r\n\r\n", text},
+    };
+    for (const auto& row : rows) {
+        std::string allowed;
+        for (int byte = 0; byte < 256; ++byte) {
+            const std::string bytes = row.before + static_cast<char>(byte) + row.behind;
+            const std::string seen = read({bytes}, row_limits);
+            const bool refused = seen.starts_with("4") || seen == "unfinished\n";
+            allowed += refused ? "" : std::string{static_cast<char>(byte)};
+        }
+        INFO(row.place);
+        std::string expected = row.allowed;
+        std::sort(expected.begin(), expected.end(), [](char a, char b) {
+            return static_cast<unsigned char>(a) < static_cast<unsigned char>(b);
+        });
+        CHECK(allowed == expected);
+    }
+}
