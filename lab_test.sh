@@ -70,6 +70,32 @@ shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000
 shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
 
+# Every dependency has one row, and what cannot read it agrees with it.
+twice=$(awk '/^[a-z]/ { print $2 }' dependencies.txt | sort | uniq -d)
+[[ -z $twice ]] || failed "dependencies.txt has two rows for $twice"
+least=$(awk '$2 == "cmake" { print $3 }' dependencies.txt)
+[[ $(head -n 1 CMakeLists.txt) == "cmake_minimum_required(VERSION $least)" ]] || failed "CMake $least: not in CMakeLists.txt"
+grep -q "\"major\": ${least%.*}, \"minor\": ${least#*.}," CMakePresets.json || failed "CMake $least: not in CMakePresets.json"
+while read -r _ package _; do
+    [[ $package != *-dev && $package != *-[0-9]* ]] || ! grep -q -- "$package" lab || failed "lab names $package itself"
+done < <(grep '^[a-z]' dependencies.txt)
+shows '*libasio-dev *at least 1.22 *' versions
+echo 'ok: dependencies.txt'
+
+# What is missing or too old is named with its package.
+misfit=build/lab_test
+rm -rf $misfit
+mkdir -p $misfit/asio
+echo '#define ASIO_VERSION 101802 // 1.18.2' >$misfit/asio/version.hpp
+configures() {
+    ! cmake -S . -B $misfit/build -G Ninja "$@" 2>&1 | tr -s '\n ' ' '
+}
+said=$(configures -DASIO_INCLUDE_DIR="$PWD/$misfit")
+[[ $said == *'Asio 1.18 is too old: install 1.22 or newer, in Debian the package libasio-dev.'* ]] || failed "old Asio: $said"
+said=$(configures -UASIO_INCLUDE_DIR -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON)
+[[ $said == *"fmt (9.1 or newer) is missing: install Debian's package libfmt-dev, or"* ]] || failed "no fmt: $said"
+echo "ok: CMake names the package of what is missing or too old"
+
 # recipe FLAGS…: runs a server as a note does; sets $server, $port and $url.
 recipe() {
     exec {announcement}< <(exec ./lab run "$@" --port 0 2>/dev/null)
