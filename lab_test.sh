@@ -47,6 +47,8 @@ refused "check: no server from 'false': it ended before it listened" check 1 --s
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds
+refused "lab: lint takes what the path of some files begins with, not 'stages'" lint stages
+refused "lab: versions takes no argument, got 'all'" versions all
 refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
 refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
 refused "lab: there is no experiment '' (see ./lab help)" experiment --record

@@ -11,7 +11,7 @@ namespace unfreeze {
 
 /// What came out of a claim for a server that was started for it alone.
 struct Trial {
-    const Claim* claim;
+    const Claim* claim = nullptr;
     Finding finding;
     bool ended = false;  // the server has, during the experiment
 

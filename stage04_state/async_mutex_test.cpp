@@ -29,6 +29,16 @@ asio::awaitable<void> sign(AsyncMutex& mutex, int number, std::vector<int>& log)
     log.push_back(number);
 }
 
+asio::awaitable<void> hold(AsyncMutex& mutex, std::unique_lock<AsyncMutex>& held) {
+    held = co_await mutex.async_lock();
+}
+
+asio::awaitable<void> fail(AsyncMutex& mutex) {
+    const std::unique_lock lock = co_await mutex.async_lock();
+    co_await let_others_run();
+    throw std::runtime_error{"work failed"};
+}
+
 }  // namespace
 
 TEST_CASE("What is read and written under an async lock is not lost across an await") {
@@ -74,8 +84,7 @@ TEST_CASE("A held async lock keeps no thread: the same thread runs the one that 
     AsyncMutex mutex{io};
     std::vector<int> log;
     std::unique_lock<AsyncMutex> held;
-    const auto hold = [&]() -> asio::awaitable<void> { held = co_await mutex.async_lock(); };
-    asio::co_spawn(io, hold(), stop_on_exception);
+    asio::co_spawn(io, hold(mutex, held), stop_on_exception);
     io.run();
     REQUIRE(held.owns_lock());
 
@@ -92,13 +101,9 @@ TEST_CASE("A held async lock keeps no thread: the same thread runs the one that 
 TEST_CASE("An exception under an async lock frees it") {
     asio::io_context io;
     AsyncMutex mutex{io};
-    const auto fail = [&]() -> asio::awaitable<void> {
-        const std::unique_lock lock = co_await mutex.async_lock();
-        co_await let_others_run();
-        throw std::runtime_error{"work failed"};
-    };
     bool heard = false;
-    asio::co_spawn(io, fail(), [&](std::exception_ptr exception) { heard = exception != nullptr; });
+    asio::co_spawn(io, fail(mutex),
+                   [&](const std::exception_ptr& exception) { heard = exception != nullptr; });
     int counter = 0;
     asio::co_spawn(io, increment(mutex, counter), stop_on_exception);
     io.run();

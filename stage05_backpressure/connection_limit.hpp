@@ -30,7 +30,7 @@ public:
             }
         }
 
-        void operator()(std::exception_ptr exception) const { stop_on_exception(exception); }
+        void operator()(const std::exception_ptr& exception) const { stop_on_exception(exception); }
 
     private:
         std::shared_ptr<Channel> places_;  // shared: what serves a connection may outlive the limit

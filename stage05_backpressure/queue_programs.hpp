@@ -56,7 +56,7 @@ public:
         QueueItem item{number};
         const PushStatus status =
             tries ? queue_.try_push(std::move(item)) : queue_.push(std::move(item));
-        const bool kept = item.number == number;
+        const bool kept = item.number == number;  // NOLINT(bugprone-use-after-move): if refused
         record(before,
                {thread, tries ? Kind::try_push : Kind::push, number,
                 words(status) +
