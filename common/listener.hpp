@@ -36,6 +36,9 @@ public:
     /// The same, for a connection that is to be served by another io_context than the listener's.
     asio::awaitable<tcp::socket> async_accept(asio::io_context& server);
 
+    /// The one that it got where 0 was asked for.
+    std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+
     /// Nobody gets in from here on: the kernel refuses clients, and async_accept() never returns.
     void close();
 

@@ -1,0 +1,255 @@
+#include "clients/proxy.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "common/log.hpp"
+#include "common/spawn.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+constexpr std::size_t piece_bytes_max = 16 * 1024;
+constexpr std::size_t pieces_max = 16;  // on their way, in each direction
+
+/// What comes behind a piece.
+enum class End { none, closed, reset };
+
+/// What was read at once, and leaves when it is due.
+struct Piece {
+    std::string bytes;
+    clock::time_point due;
+    End end;
+};
+
+/// From one side to the other. A reader puts pieces in, and a writer takes them out: two coroutines
+/// that wake each other by cancelling the timer that the other one waits on.
+struct Direction {
+    Direction(tcp::socket& from_side, tcp::socket& to_side, Verb what)
+        : from{from_side}, to{to_side}, verb{what} {}
+
+    /// Nobody is to wait any more, and nothing to be written.
+    void stop() {
+        over = true;
+        pieces.clear();
+        reader.cancel();
+        writer.cancel();
+    }
+
+    tcp::socket& from;
+    tcp::socket& to;
+    const Verb verb;
+    std::deque<Piece> pieces;
+    bool over = false;          // no more pieces will be put in, or none be taken out
+    clock::time_point free_at;  // when a throttled line has got rid of all it was given
+    asio::steady_timer reader{from.get_executor()};
+    asio::steady_timer writer{from.get_executor()};
+};
+
+/// A client and the server, as it is connected for this client. Shared by the four coroutines that
+/// read and write; the last one that ends takes it, and the connections, with it.
+struct Passage {
+    Passage(tcp::socket its_client, const GateOptions& its_options, std::size_t seed)
+        : options{its_options},
+          client{std::move(its_client)},
+          random{static_cast<std::mt19937::result_type>(seed)} {}
+
+    void meddle(Piece& piece);
+    void reset();
+
+    const GateOptions& options;
+    tcp::socket client;
+    tcp::socket server{client.get_executor()};
+    Direction requests{client, server, options.verb};
+    Direction answers{server, client,
+                      options.verb == Verb::delayed || options.verb == Verb::throttled
+                          ? options.verb
+                          : Verb::pass};
+    std::size_t requested = 0;  // bytes of requests so far
+    std::mt19937 random;
+    std::size_t next_corrupted = random() % options.every_bytes;  // counted as the bytes are
+};
+
+/// What the verbs do that change what is said, and not just when.
+void Passage::meddle(Piece& piece) {
+    const std::size_t before = requested;
+    requested += piece.bytes.size();
+    const std::size_t every = options.every_bytes;
+    while (options.verb == Verb::corrupted && next_corrupted < requested) {
+        char& byte = piece.bytes[next_corrupted - before];
+        byte = static_cast<char>(byte ^ static_cast<char>(1 + random() % 255));
+        next_corrupted = (next_corrupted / every + 1) * every + random() % every;
+    }
+    const bool ends = options.verb == Verb::reset || options.verb == Verb::half_closed;
+    if (ends && requested >= options.after_bytes) {
+        piece.bytes.resize(options.after_bytes - std::min(before, options.after_bytes));
+        piece.end = std::max(piece.end, options.verb == Verb::reset ? End::reset : End::closed);
+    }
+}
+
+/// Ends both connections at once, as a crash would, and with them the coroutines.
+void Passage::reset() {
+    asio::error_code closed_already;
+    for (tcp::socket* const socket : {&client, &server}) {
+        socket->set_option(asio::socket_base::linger{true, 0}, closed_already);
+        socket->close(closed_already);
+    }
+    requests.stop();
+    answers.stop();
+}
+
+/// Waits for that moment, or for less long: whoever waits for something looks whether it is there.
+asio::awaitable<void> wait(asio::steady_timer& timer,
+                           clock::time_point until = clock::time_point::max()) {
+    timer.expires_at(until);
+    asio::error_code woken;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+}
+
+/// The next piece that `from` sends. What is to be joined gathers in the kernel meanwhile.
+asio::awaitable<Piece> read(Direction& direction, const GateOptions& options) {
+    asio::error_code error;
+    if (direction.verb == Verb::joined) {
+        co_await direction.from.async_wait(tcp::socket::wait_read,
+                                           asio::redirect_error(asio::use_awaitable, error));
+        const auto enough = clock::now() + options.join_ms;
+        while (!direction.over && clock::now() < enough) {
+            co_await wait(direction.reader, enough);
+        }
+    }
+    std::string bytes(piece_bytes_max, '\0');
+    bytes.resize(co_await direction.from.async_read_some(
+        asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error)));
+    const End end = !error ? End::none : error == asio::error::eof ? End::closed : End::reset;
+    const auto delay = direction.verb == Verb::delayed ? options.delay_ms : 0ms;
+    co_return Piece{std::move(bytes), clock::now() + delay, end};
+}
+
+/// Writes the bytes in slices, as the verb wants them. False where the other side takes no more.
+asio::awaitable<bool> write(Direction& direction, std::string_view bytes,
+                            const GateOptions& options) {
+    const std::size_t rate = options.bytes_per_second;
+    const std::size_t slice_max = direction.verb == Verb::byte_by_byte ? 1
+                                  : direction.verb == Verb::throttled
+                                      ? std::max<std::size_t>(rate / 100, 1)
+                                      : piece_bytes_max;
+    asio::error_code error;
+    while (!bytes.empty() && !error) {
+        const std::string_view slice = bytes.substr(0, slice_max);
+        if (direction.verb == Verb::throttled) {
+            direction.free_at =
+                std::max(direction.free_at, clock::now()) + slice.size() * 1'000'000'000ns / rate;
+            while (direction.to.is_open() && clock::now() < direction.free_at) {
+                co_await wait(direction.writer, direction.free_at);
+            }
+        }
+        co_await asio::async_write(direction.to, asio::buffer(slice),
+                                   asio::redirect_error(asio::use_awaitable, error));
+        bytes.remove_prefix(slice.size());
+    }
+    co_return !error;
+}
+
+asio::awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& direction) {
+    bool last = false;
+    while (!last && !direction.over) {
+        Piece piece = co_await read(direction, passage->options);
+        last = piece.end != End::none;
+        if (&direction == &passage->requests) {
+            passage->meddle(piece);
+        }
+        while (!direction.over && direction.pieces.size() == pieces_max) {
+            co_await wait(direction.reader);
+        }
+        if (!direction.over) {
+            direction.pieces.push_back(std::move(piece));
+            direction.over = last;
+            direction.writer.cancel();
+        }
+    }
+}
+
+asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& direction) {
+    bool taken = true;
+    while (taken && !(direction.over && direction.pieces.empty())) {
+        if (direction.pieces.empty()) {
+            co_await wait(direction.writer);
+            continue;
+        }
+        const Piece piece = std::move(direction.pieces.front());
+        direction.pieces.pop_front();
+        direction.reader.cancel();
+        while (direction.to.is_open() && clock::now() < piece.due) {
+            co_await wait(direction.writer, piece.due);
+        }
+        taken = co_await write(direction, piece.bytes, passage->options);
+        if (piece.end == End::closed) {
+            asio::error_code closed_already;
+            direction.to.shutdown(tcp::socket::shutdown_send, closed_already);
+        } else if (piece.end == End::reset) {
+            passage->reset();
+        }
+    }
+    direction.stop();
+}
+
+asio::awaitable<void> connect(std::shared_ptr<Passage> passage, bool& server_missing) {
+    const Target& server = passage->options.server;
+    asio::error_code error;
+    co_await passage->server.async_connect(server.endpoint(),
+                                           asio::redirect_error(asio::use_awaitable, error));
+    if (error && !server_missing) {
+        notice(fmt::format("no server at {}: {}", server.name(), error.message()));
+    }
+    server_missing = static_cast<bool>(error);
+    if (error) {
+        passage->reset();
+        co_return;
+    }
+    passage->server.set_option(tcp::no_delay{true}, error);
+    for (Direction* const direction : {&passage->requests, &passage->answers}) {
+        const auto executor = passage->client.get_executor();
+        asio::co_spawn(executor, read_all(passage, *direction), stop_on_exception);
+        asio::co_spawn(executor, write_all(passage, *direction), stop_on_exception);
+    }
+}
+
+}  // namespace
+
+Gate::Gate(asio::io_context& io, const GateOptions& options)
+    : options_{options}, listener_{io, options_.listen}, shortage_{io} {
+    asio::co_spawn(io, accept_all(), stop_on_exception);
+}
+
+/// A client costs two descriptors. Nobody is accepted before the last one has both, so clients that
+/// have one each can't wait for each other's.
+asio::awaitable<void> Gate::accept_all() {
+    for (std::size_t n = 0;; ++n) {
+        tcp::socket client = co_await listener_.async_accept();
+        const auto executor = client.get_executor();
+        const auto passage =
+            std::make_shared<Passage>(std::move(client), options_, options_.seed + n);
+        asio::error_code error;
+        passage->server.open(options_.server.endpoint().protocol(), error);
+        if (error) {
+            notice(fmt::format("accepting pauses: {}", error.message()));
+        }
+        while (error) {
+            shortage_.expires_after(100ms);
+            co_await shortage_.async_wait(asio::use_awaitable);
+            passage->server.open(options_.server.endpoint().protocol(), error);
+        }
+        asio::co_spawn(executor, connect(passage, server_missing_), stop_on_exception);
+    }
+}
+
+}  // namespace unfreeze
