@@ -44,6 +44,8 @@ refused "lab: stage 4 has no variant 'sleep', but: answer-first blocking-sleep *
 refused "lab: stage 3 has no variant '', but: clock-per-read *" stress 3 --variant
 refused "lab: expected a stage's number, got '' *" check
 refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
+refused "gate: there is no verb 'fly', but: pass, byte-by-byte, *" gate fly
+refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds

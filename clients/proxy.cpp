@@ -7,7 +7,6 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <string_view>
 
 #include "common/log.hpp"
 #include "common/spawn.hpp"
@@ -18,8 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
-constexpr std::size_t piece_bytes_max = 16 * 1024;
-constexpr std::size_t pieces_max = 16;  // on their way, in each direction
+/// On their way in each direction.
+constexpr std::size_t pieces_max = 16;
 
 /// What comes behind a piece.
 enum class End { none, closed, reset };
@@ -49,8 +48,8 @@ struct Direction {
     tcp::socket& to;
     const Verb verb;
     std::deque<Piece> pieces;
-    bool over = false;          // no more pieces will be put in, or none be taken out
-    clock::time_point free_at;  // when a throttled line has got rid of all it was given
+    clock::time_point last_due;
+    bool over = false;  // no more pieces will be put in, or none be taken out
     asio::steady_timer reader{from.get_executor()};
     asio::steady_timer writer{from.get_executor()};
 };
@@ -115,48 +114,39 @@ asio::awaitable<void> wait(asio::steady_timer& timer,
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
 }
 
+/// How much is read, and so written, at a time.
+std::size_t piece_bytes_max(Verb verb, const GateOptions& options) {
+    constexpr std::size_t one = 1;
+    constexpr std::size_t enough = 16 * 1024;
+    switch (verb) {
+        case Verb::byte_by_byte: return one;
+        case Verb::throttled: return std::clamp(options.bytes_per_second / 100, one, enough);
+        default: return enough;
+    }
+}
+
 /// The next piece that `from` sends. What is to be joined gathers in the kernel meanwhile.
 asio::awaitable<Piece> read(Direction& direction, const GateOptions& options) {
     asio::error_code error;
     if (direction.verb == Verb::joined) {
         co_await direction.from.async_wait(tcp::socket::wait_read,
                                            asio::redirect_error(asio::use_awaitable, error));
-        const auto enough = clock::now() + options.join_ms;
-        while (!direction.over && clock::now() < enough) {
-            co_await wait(direction.reader, enough);
-        }
+        asio::steady_timer gathering{direction.from.get_executor(), options.join_ms};
+        co_await gathering.async_wait(asio::use_awaitable);
     }
-    std::string bytes(piece_bytes_max, '\0');
+    std::string bytes(piece_bytes_max(direction.verb, options), '\0');
     bytes.resize(co_await direction.from.async_read_some(
         asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error)));
     const End end = !error ? End::none : error == asio::error::eof ? End::closed : End::reset;
-    const auto delay = direction.verb == Verb::delayed ? options.delay_ms : 0ms;
-    co_return Piece{std::move(bytes), clock::now() + delay, end};
-}
-
-/// Writes the bytes in slices, as the verb wants them. False where the other side takes no more.
-asio::awaitable<bool> write(Direction& direction, std::string_view bytes,
-                            const GateOptions& options) {
-    const std::size_t rate = options.bytes_per_second;
-    const std::size_t slice_max = direction.verb == Verb::byte_by_byte ? 1
-                                  : direction.verb == Verb::throttled
-                                      ? std::max<std::size_t>(rate / 100, 1)
-                                      : piece_bytes_max;
-    asio::error_code error;
-    while (!bytes.empty() && !error) {
-        const std::string_view slice = bytes.substr(0, slice_max);
-        if (direction.verb == Verb::throttled) {
-            direction.free_at =
-                std::max(direction.free_at, clock::now()) + slice.size() * 1'000'000'000ns / rate;
-            while (direction.to.is_open() && clock::now() < direction.free_at) {
-                co_await wait(direction.writer, direction.free_at);
-            }
-        }
-        co_await asio::async_write(direction.to, asio::buffer(slice),
-                                   asio::redirect_error(asio::use_awaitable, error));
-        bytes.remove_prefix(slice.size());
+    auto due = clock::now();
+    if (direction.verb == Verb::delayed) {
+        due += options.delay_ms;
+    } else if (direction.verb == Verb::throttled) {
+        due = std::max(due, direction.last_due) +
+              bytes.size() * 1'000'000'000ns / options.bytes_per_second;
     }
-    co_return !error;
+    direction.last_due = due;
+    co_return Piece{std::move(bytes), due, end};
 }
 
 asio::awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& direction) {
@@ -179,8 +169,8 @@ asio::awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& dire
 }
 
 asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& direction) {
-    bool taken = true;
-    while (taken && !(direction.over && direction.pieces.empty())) {
+    asio::error_code error;
+    while (!error && !(direction.over && direction.pieces.empty())) {
         if (direction.pieces.empty()) {
             co_await wait(direction.writer);
             continue;
@@ -191,7 +181,8 @@ asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& dir
         while (direction.to.is_open() && clock::now() < piece.due) {
             co_await wait(direction.writer, piece.due);
         }
-        taken = co_await write(direction, piece.bytes, passage->options);
+        co_await asio::async_write(direction.to, asio::buffer(piece.bytes),
+                                   asio::redirect_error(asio::use_awaitable, error));
         if (piece.end == End::closed) {
             asio::error_code closed_already;
             direction.to.shutdown(tcp::socket::shutdown_send, closed_already);
