@@ -105,6 +105,14 @@ public:
         return bytes;
     }
 
+    /// Whether the connection is reset, for who has had an end already.
+    bool breaks() {
+        socket_.async_wait(tcp::socket::wait_error,
+                           [&](const asio::error_code& error) { error_ = error; });
+        run();
+        return !error_;
+    }
+
     /// What the last step ended in; operation_aborted where it took too long.
     const asio::error_code& error() const { return error_; }
 
@@ -245,12 +253,16 @@ TEST_CASE("Byte by byte, each byte is a segment of its own") {
     CHECK(plain.server.read(8) == "12345678");
     CHECK(plain.server.segments() == 1);
     Talk talk{{.verb = Verb::byte_by_byte}};
+    for (int i = 0; i < 4; ++i) {  // from here on the kernel answers before it acknowledges
+        talk.client.send("?");
+        CHECK(talk.server.read(1) == "?");
+        talk.server.send("yes, I am");
+        CHECK(talk.client.read(9) == "yes, I am");
+    }
+    CHECK(talk.client.segments() == 4);
     talk.client.send("12345678");  // fewer than TCP may send before it hears of their arrival
     CHECK(talk.server.read(8) == "12345678");
-    CHECK(talk.server.segments() == 8);
-    talk.server.send("12345678");
-    CHECK(talk.client.read(8) == "12345678");
-    CHECK(talk.client.segments() == 1);
+    CHECK(talk.server.segments() == 4 + 8);
 }
 
 TEST_CASE("Joined, small writes become one") {
@@ -337,7 +349,7 @@ TEST_CASE("Half-closed, the server gets so many bytes and an end, and the client
     CHECK(talk.server.error() == asio::error::eof);
     talk.server.send("an answer");
     CHECK(talk.client.read(9) == "an answer");
-    talk.client.send(std::string(1'000'000, 'c'));  // goes nowhere, and holds nobody up
+    talk.client.send(std::string(32'000'000, 'c'));  // goes nowhere, and holds nobody up
     talk.server.send("another one");
     CHECK(talk.client.read(11) == "another one");
     SECTION("until the server closes") {
@@ -347,8 +359,7 @@ TEST_CASE("Half-closed, the server gets so many bytes and an end, and the client
     }
     SECTION("until the client has vanished") {
         talk.client.reset();
-        talk.server.send_until_stuck(64 * 1024 * 1024);  // which it is not: that fails
-        CHECK(talk.server.error() == asio::error::broken_pipe);
+        CHECK(talk.server.breaks());
     }
 }
 
