@@ -77,10 +77,10 @@ public:
         socket_.set_option(tcp::no_delay{true});
     }
 
+    /// Checks nothing, as another thread than the test's may call it.
     void send(std::string_view bytes) {
         asio::async_write(socket_, asio::buffer(bytes), note_end());
         run();
-        CHECK(!error_);
     }
 
     /// What comes next, in one read; so much at most.
@@ -117,6 +117,8 @@ public:
     const asio::error_code& error() const { return error_; }
 
     void finish_sending() { socket_.shutdown(tcp::socket::shutdown_send); }
+
+    void close() { socket_.close(); }
 
     void reset() {
         socket_.set_option(asio::socket_base::linger{true, 0});
@@ -338,6 +340,7 @@ TEST_CASE("The gate resets both sides behind so many bytes, and not before") {
     Peer next = talk.new_client();
     Peer its_server = talk.accept();
     next.send(std::string(60, 'c'));  // counted anew
+    CHECK(!talk.client.error());
     CHECK(its_server.read(60) == std::string(60, 'c'));
 }
 
@@ -425,6 +428,17 @@ TEST_CASE("Who takes nothing is not read for, and gets all in the end") {
     from.finish_sending();
     CHECK(to.read().size() == sent);
     CHECK(to.error() == asio::error::eof);
+}
+
+TEST_CASE("Who has left is not read for, and who sends to nobody gets to know") {
+    constexpr std::size_t enough = 64 * 1024 * 1024;
+    Talk talk{{.verb = Verb::pass}};
+    talk.client.close();
+    CHECK(talk.server.read() == "");
+    CHECK(talk.server.error() == asio::error::eof);
+    CHECK(talk.server.send_until_stuck(enough) < enough);
+    CHECK((talk.server.error() == asio::error::connection_reset ||
+           talk.server.error() == asio::error::broken_pipe));
 }
 
 TEST_CASE(
@@ -555,9 +569,11 @@ TEST_CASE("A network that does harm takes no accepted job, and lets no other cli
         options.server = server.target();
         const RunningGate gate{options};
         auto load = std::async(std::launch::async, [&] {
-            return run_load(
-                gate.to(server.target()),
-                {.requests = 600, .concurrency = 20, .keep_alive = true, .timeout_ms = 1s});
+            return run_load(gate.to(server.target()), {.requests = 600,
+                                                       .concurrency = 20,
+                                                       .keep_alive = true,
+                                                       .rate = 1'000,
+                                                       .timeout_ms = 1s});
         });
         std::uint64_t accepted = 0;
         std::uint64_t answered = 0;
