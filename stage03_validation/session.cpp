@@ -99,8 +99,8 @@ asio::awaitable<void> Session::flush() {
     if (output_.empty() || state_ == State::broken) {
         co_return;
     }
-    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline. Only
-    // where there is so much that more may follow are the others let in between.
+    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline.
+    // Only where there is so much that more may follow are the others let in between.
     asio::error_code error;
     std::size_t sent = 0;
     if (output_.size() < output_bytes_max) {

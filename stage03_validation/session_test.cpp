@@ -18,8 +18,7 @@ std::atomic<std::size_t> allocations{0};
 }  // namespace
 
 // Counts what the tests below ask about. With the two that say nothing on failure, so that all
-// memory comes from malloc and goes back to it; g++ would see half of that if it inlined the
-// others.
+// memory comes from malloc and goes back to it.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++allocations;
     return std::malloc(size);
@@ -30,11 +29,9 @@ void* operator new(std::size_t size) {
     }
     throw std::bad_alloc{};
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
-    std::free(memory);
-}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace {
 
