@@ -2,12 +2,12 @@
 // it.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
 
 #include "clients/attacks.hpp"
+#include "clients/choice.hpp"
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
@@ -18,14 +18,10 @@ int main(int argc, char** argv) {
     std::size_t stage = last_stage;
     std::size_t part = 1;
     std::string only;
-    std::string names;
-    for (const Attack& attack : all_attacks()) {
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", attack.name);
-    }
     CommandLine command_line{"Attacks a stage's server, and says whether it held."};
     command_line.add("stage", stage, 3, last_stage, "which; those before 3 trust everybody");
     command_line.add("--part", part, 1, 50, "divides the numbers of clients");
-    command_line.add("--only", only, "one of: " + names);
+    command_line.add("--only", only, "one of: " + names_of(all_attacks()));
     command_line.parse(argc, argv);
 
     raise_descriptor_limit();
@@ -52,7 +48,8 @@ int main(int argc, char** argv) {
         }
     }
     if (tried == 0) {
-        fail(fmt::format("there is no attack '{}' on stage {}, but: {}", only, stage, names));
+        fail(fmt::format("there is no attack '{}' on stage {}, but: {}", only, stage,
+                         names_of(all_attacks())));
     }
     fmt::print("verdict: stage {} {}\n", stage, failed == 0 ? "held" : "DID NOT HOLD");
     return failed == 0 ? 0 : 1;

@@ -77,20 +77,6 @@ Answered slowest_probe_beside(const Target& target, Attack attack) {
     return slowest;
 }
 
-/// Waits for a number to reach `wanted`, as long as it changes every second.
-template <typename Number>
-auto wait_for(Number number, std::ptrdiff_t wanted) {
-    auto last = number();
-    auto last_change = steady_clock::now();
-    while (last != wanted && steady_clock::now() < last_change + 1s) {
-        std::this_thread::sleep_for(10ms);  // /proc can't be waited on
-        const auto now = number();
-        last_change = now == last ? last_change : steady_clock::now();
-        last = now;
-    }
-    return last;
-}
-
 /// By how many bytes a server has grown for each of its clients; half a megabyte is what it would
 /// have grown by for the first of them.
 double bytes_each(ServerProcess& server, long kib_before, std::size_t clients) {

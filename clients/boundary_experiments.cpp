@@ -12,10 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-int status_of(const std::optional<ReceivedResponse>& response) {
-    return response ? response->status : 0;
-}
-
 /// What the server says to these bytes, on a connection of their own; 0 where it says nothing.
 int status_for(const Target& target, std::string_view bytes) {
     Connection connection{target};

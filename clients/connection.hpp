@@ -48,6 +48,11 @@ private:
     bool ended_ = false;  // receive() has seen it: Asio may never report a second time that it has
 };
 
+/// 0 where there is none.
+inline int status_of(const std::optional<ReceivedResponse>& response) {
+    return response ? response->status : 0;
+}
+
 /// One valid request on a connection of its own: how long until its answer came, or nothing.
 std::optional<std::chrono::microseconds> probe(const Target& target,
                                                std::chrono::milliseconds patience);

@@ -34,6 +34,11 @@ std::optional<Counts> ask_for_counts(Connection& connection) {
     return response && response->status == 200 ? find_counts(response->body) : std::nullopt;
 }
 
+std::optional<Counts> last_words(Process& server) {
+    server.wait_for_output("received=", std::chrono::seconds{1});
+    return find_counts(server.output());
+}
+
 std::string to_text(const Counts& counts) {
     return fmt::format("received {}, processed {}, dropped {}, pending {}", counts.received,
                        counts.processed, counts.dropped, counts.pending);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "clients/connection.hpp"
+#include "clients/process.hpp"
 
 namespace unfreeze {
 
@@ -25,6 +26,9 @@ std::optional<Counts> find_counts(std::string_view text);
 
 /// Asks the server for them; nothing where it has none to tell.
 std::optional<Counts> ask_for_counts(Connection& connection);
+
+/// What a server has told of them last, once it has ended.
+std::optional<Counts> last_words(Process& server);
 
 std::string to_text(const Counts& counts);
 

@@ -136,8 +136,7 @@ Finding drain(const Target& target) {
     const std::chrono::duration<double> took = steady_clock::now() - start;
     const std::string end = ended ? fmt::format("it ended {:.2f} s later", took.count())
                                   : fmt::format("{} s later it had not ended", patience.count());
-    target.process->wait_for_output("received=", 1s);
-    const auto after = find_counts(target.process->output());
+    const auto after = last_words(*target.process);
     if (!after || !before) {
         return {false,
                 fmt::format("of {} accepted {} were done at the signal; {}, and gave no account",
@@ -168,7 +167,7 @@ Finding half_request(const Target& target) {
     target.process->wait_for_end(100ms);
     half.send(request.substr(request.size() / 2));
     const auto response = half.receive(frozen_after);
-    const int status = response ? response->status : 0;
+    const int status = status_of(response);
     const bool ended = target.process->wait_for_end(5s);
     return {status != 0 && ended,
             status == 0 ? "no answer"

@@ -1,12 +1,12 @@
 // Runs one of the experiments on this course's own servers.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
 #include <string_view>
 
+#include "clients/choice.hpp"
 #include "clients/measurements.hpp"
 #include "clients/process.hpp"
 #include "common/command_line.hpp"
@@ -39,10 +39,8 @@ int main(int argc, char** argv) {
     std::string name = "contention";
     std::string file = "/dev/null";
     MeasureOptions options;
-    std::string names;
     std::string list;
     for (const Experiment& experiment : experiments) {
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", experiment.name);
         list += fmt::format("{}{}: {}", list.empty() ? "" : "; ", experiment.name, experiment.what);
     }
     CommandLine command_line{"Changes one thing at a time, and measures."};
@@ -59,15 +57,11 @@ int main(int argc, char** argv) {
     if (options.work_ms % 10 != 0ms || options.hold_ms % 10 != 0ms) {
         fail("--work-ms and --hold-ms must be multiples of 10, as a tenth of them is tried, too");
     }
-    const auto* const chosen = std::find_if(experiments.begin(), experiments.end(),
-                                            [&](const Experiment& e) { return e.name == name; });
-    if (chosen == experiments.end()) {
-        fail(fmt::format("there is no experiment '{}', but: {}", name, names));
-    }
+    const Experiment& chosen = choose("experiment", name, experiments);
     raise_descriptor_limit();
     std::FILE* const csv = open_csv(file);
     try {
-        chosen->run(options, csv);
+        chosen.run(options, csv);
     } catch (const std::exception& error) {
         fail(fmt::format("no figures: {}", error.what()));
     }

@@ -1,12 +1,12 @@
 // A proxy that behaves as networks do: it stands between clients and a server, and passes bytes.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "clients/choice.hpp"
 #include "clients/process.hpp"
 #include "clients/proxy.hpp"
 #include "common/command_line.hpp"
@@ -39,10 +39,8 @@ int main(int argc, char** argv) {
     GateOptions options;
     std::string verb;
     std::string server = options.server.name();
-    std::string names;
     std::string list = "what becomes of the bytes:";
     for (const NamedVerb& named : verbs) {
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", named.name);
         list += fmt::format("\n{}: {}", named.name, named.what);
     }
     CommandLine command_line{"Passes bytes between clients and a server, as a network would."};
@@ -60,12 +58,7 @@ int main(int argc, char** argv) {
     command_line.add("--seed", options.seed, 0, 1'000'000'000,
                      "corrupted: which one, and into what; the same seed, the same bytes");
     command_line.parse(argc, argv);
-    const auto* const chosen = std::find_if(verbs.begin(), verbs.end(),
-                                            [&](const NamedVerb& v) { return v.name == verb; });
-    if (chosen == verbs.end()) {
-        fail(fmt::format("there is no verb '{}', but: {}", verb, names));
-    }
-    options.verb = chosen->verb;
+    options.verb = choose("verb", verb, verbs).verb;
     const std::optional<Target> target = parse_target(server);
     if (!target) {
         fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", server));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 // Controlled experiments on this course's own servers: one thing is changed at a time, everything
 // is measured from outside or read from what the server prints, and every row goes into a CSV file.
@@ -48,6 +49,22 @@ struct Held {
 
 /// Opens so many and says nothing on any, until the server has accepted all, or for a second none.
 Held hold_silent(ServerProcess& server, std::size_t connections);
+
+/// Waits for a number to reach `wanted`, as long as it changes every second; what it is then.
+template <typename Number>
+auto wait_for(Number number, std::ptrdiff_t wanted) {
+    using namespace std::chrono_literals;
+    using std::chrono::steady_clock;
+    auto last = number();
+    auto last_change = steady_clock::now();
+    while (last != wanted && steady_clock::now() < last_change + 1s) {
+        std::this_thread::sleep_for(10ms);  // /proc can't be waited on
+        const auto now = number();
+        last_change = now == last ? last_change : steady_clock::now();
+        last = now;
+    }
+    return last;
+}
 
 /// Of an unknown number of seconds, milliseconds or microseconds.
 template <typename Duration>

@@ -87,18 +87,9 @@ Held hold_silent(ServerProcess& server, std::size_t connections) {
     while (sockets.size() < connections && !error) {
         sockets.emplace_back(io).connect(target.endpoint(), error);
     }
-    // Until the server has accepted them all, or has accepted no more for a second.
     Held held;
-    auto last_change = steady_clock::now();
-    while (held.connections < static_cast<std::ptrdiff_t>(connections) &&
-           steady_clock::now() < last_change + 1s) {
-        const std::ptrdiff_t now_held = descriptors(pid) - descriptors_before;
-        if (now_held != held.connections) {
-            held.connections = now_held;
-            last_change = steady_clock::now();
-        }
-        std::this_thread::sleep_for(10ms);  // /proc can't be waited on
-    }
+    held.connections = wait_for([&] { return descriptors(pid) - descriptors_before; },
+                                static_cast<std::ptrdiff_t>(connections));
     held.threads = status_number(pid, "Threads");
     held.kb_each = static_cast<double>(status_number(pid, "VmRSS") - kib_before) * 1.024 /
                    static_cast<double>(std::max<std::ptrdiff_t>(held.connections, 1));

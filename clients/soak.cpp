@@ -16,6 +16,7 @@
 
 #include "clients/connection.hpp"
 #include "clients/counts.hpp"
+#include "clients/measurements.hpp"
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
@@ -118,10 +119,6 @@ private:
         count([status](Seen& seen) {
             ++(status / 100 == 2 ? seen.accepted : status == 503 ? seen.rejected : seen.unanswered);
         });
-    }
-
-    static int status_of(const std::optional<ReceivedResponse>& response) {
-        return response ? response->status : 0;
     }
 
     // Each of these is called again and again, and ends soon once nobody is to act.
@@ -272,6 +269,16 @@ struct Life {
     }
 };
 
+/// Until many events wait for a worker: the end is to come then, and not in a quiet moment.
+void wait_for_much_to_lose(const Target& target) {
+    Connection connection{target};
+    const auto give_up = steady_clock::now() + 10s;
+    std::optional<Counts> counts;
+    do {
+        counts = ask_for_counts(connection);
+    } while (counts && counts->pending < 50 && steady_clock::now() < give_up);
+}
+
 Life live(const std::string& name, std::chrono::seconds life_time) {
     constexpr int rests = 3;
     Life life;
@@ -299,19 +306,15 @@ Life live(const std::string& name, std::chrono::seconds life_time) {
         }
         crowd.act();
         std::this_thread::sleep_for(life_time / (rests + 1.0));
+        wait_for_much_to_lose(server.target());
         kill(pid, SIGTERM);
         server.process().wait_for_end(30s);
         crowd.rest();
         life.seen = crowd.seen();
     }
     life.exit_status = server.process().exit_status();
-    server.process().wait_for_output("received=", 1s);
-    life.counts = find_counts(server.process().output());
+    life.counts = last_words(server.process());
     return life;
-}
-
-double ms(std::chrono::microseconds duration) {
-    return std::chrono::duration<double, std::milli>{duration}.count();
 }
 
 template <typename Number>
@@ -344,10 +347,10 @@ int main(int argc, char** argv) {
                 "{:>4}   {:>8}   {:>8}   {:>10}   {:>7}   {:>4}   {:>4.2f} ms   {:>4.2f} ms   "
                 "{:>4.1f} MB   {:>3} kB   {:>4}   {:>4}{}\n",
                 all.size(), life.seen.accepted, life.seen.rejected, life.seen.unanswered,
-                life.seen.refused, life.lost(), ms(life.seen.latency.quantile(0.5)),
-                ms(life.seen.latency.quantile(0.99)), static_cast<double>(life.kib) * 1.024 / 1000,
-                life.growth_kib, life.kept, life.exit_status.value_or(-1),
-                life.held() ? "" : "   DID NOT HOLD");
+                life.seen.refused, life.lost(), in_ms(life.seen.latency.quantile(0.5)),
+                in_ms(life.seen.latency.quantile(0.99)),
+                static_cast<double>(life.kib) * 1.024 / 1000, life.growth_kib, life.kept,
+                life.exit_status.value_or(-1), life.held() ? "" : "   DID NOT HOLD");
             std::fflush(stdout);
         }
     } catch (const std::exception& error) {
@@ -360,7 +363,8 @@ int main(int argc, char** argv) {
     std::vector<double> last;
     for (std::size_t i = 0; i < all.size(); ++i) {
         growths.push_back(all[i].growth_kib);
-        (i < (all.size() + 1) / 2 ? first : last).push_back(ms(all[i].seen.latency.quantile(0.5)));
+        (i < (all.size() + 1) / 2 ? first : last)
+            .push_back(in_ms(all[i].seen.latency.quantile(0.5)));
     }
     const double drift = last.empty() ? 1 : median(last) / median(first);
     const auto held = std::count_if(all.begin(), all.end(), [](const Life& l) { return l.held(); });
