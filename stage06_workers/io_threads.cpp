@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stage06_workers/named_thread.hpp"
+#include "stage06_workers/turn.hpp"
 
 namespace unfreeze {
 
@@ -18,6 +19,7 @@ IoThreads::IoThreads(std::size_t threads) {
 void IoThreads::run() {
     const auto serve = [](asio::io_context& io) {
         const auto until_stopped = asio::make_work_guard(io);  // even while there is nothing to do
+        const Turn turn{io};
         io.run();
     };
     std::vector<std::jthread> others;

@@ -20,8 +20,14 @@
 #include "common/log.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
 #include "stage06_workers/named_thread.hpp"
+#include "stage06_workers/turn.hpp"
 
 namespace unfreeze {
+
+/// What the workers take their jobs from: the queue of stage 5, whose workers are woken once for
+/// all that an I/O thread brings in a turn, and not for each job.
+template <typename Job>
+using JobQueue = BoundedQueue<Job, std::mutex, TurnCondition>;
 
 /// Threads that take jobs off one queue, as many at a time as there are threads. They share nothing
 /// but the queue, which hands each job to one of them.
@@ -33,7 +39,7 @@ public:
     /// Starts `workers` threads, numbered from 1, that call `work`, several at the same time. The
     /// queue outlives the pool. Exits with 2 and a sentence where the machine has too few threads
     /// left.
-    WorkerPool(std::size_t workers, BoundedQueue<Job>& queue, std::type_identity_t<Work> work)
+    WorkerPool(std::size_t workers, JobQueue<Job>& queue, std::type_identity_t<Work> work)
         : queue_{queue}, work_{std::move(work)}, running_{workers} {
         for (std::size_t number = 1; number <= workers; ++number) {
             threads_.push_back(
@@ -81,7 +87,7 @@ private:
         ended_.notify_all();
     }
 
-    BoundedQueue<Job>& queue_;
+    JobQueue<Job>& queue_;
     const Work work_;
     std::atomic<std::uint64_t> failed_ = 0;
     std::mutex mutex_;     // guards the next one

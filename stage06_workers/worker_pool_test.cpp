@@ -30,7 +30,7 @@ std::string name_of_this_thread() {
 }  // namespace
 
 TEST_CASE("As many jobs are in work at a time as there are workers, on threads with names") {
-    BoundedQueue<Event> queue{10};
+    JobQueue<Event> queue{10};
     std::mutex mutex;
     std::condition_variable came;
     std::set<std::string> inside;
@@ -52,7 +52,7 @@ TEST_CASE("As many jobs are in work at a time as there are workers, on threads w
 }
 
 TEST_CASE("The end of the pool closes the queue and waits until it has been worked off") {
-    BoundedQueue<Event> queue{1'000};
+    JobQueue<Event> queue{1'000};
     for (int i = 0; i < 1'000; ++i) {
         CHECK(queue.try_push({.user = "a", .action = "b", .amount = i}) == PushStatus::success);
     }
@@ -66,7 +66,7 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
 }
 
 TEST_CASE("Whoever waits for the end learns of it, or that it has not come in time") {
-    BoundedQueue<Event> queue{10};
+    JobQueue<Event> queue{10};
     std::promise<void> let_go;
     WorkerPool pool{
         2, queue, [gate = let_go.get_future().share()](const Event&, std::size_t) { gate.wait(); }};
@@ -85,7 +85,7 @@ TEST_CASE("Whoever waits for the end learns of it, or that it has not come in ti
 }
 
 TEST_CASE("What one job throws is counted, and the others are done") {
-    BoundedQueue<Event> queue{100};
+    JobQueue<Event> queue{100};
     std::atomic<int> done = 0;
     const WorkerPool pool{2, queue, [&](const Event& event, std::size_t) {
                               if (event.amount == 7) {

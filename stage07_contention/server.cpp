@@ -54,7 +54,7 @@ struct Server {
     const Options& options;
     IoThreads& io;
     ConnectionLimit connections{io.first(), options.connections_max};
-    BoundedQueue<Event> queue{options.queue_capacity};
+    JobQueue<Event> queue{options.queue_capacity};
     std::mutex mutex = {};  // guards the balances
     Balances balances = {};
     LockReport report{io.first()};

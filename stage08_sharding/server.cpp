@@ -57,7 +57,7 @@ struct Server {
     const Options& options;
     IoThreads& io;
     ConnectionLimit connections{io.first(), options.connections_max};
-    BoundedQueue<Event> queue{options.queue_capacity};
+    JobQueue<Event> queue{options.queue_capacity};
     ShardedMap<TimedLock<std::mutex>> balances{options.shards};
     LockReport report{io.first()};
 };

@@ -59,7 +59,7 @@ struct Server {
     const Options& options;
     IoThreads& io;
     ConnectionLimit connections{io.first(), options.connections_max};
-    BoundedQueue<Job> queue{options.queue_capacity};
+    JobQueue<Job> queue{options.queue_capacity};
     Metrics metrics = {};
     ShardedMap<TimedLock<std::mutex>> balances{options.shards};
     LockReport report{io.first()};

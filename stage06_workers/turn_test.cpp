@@ -1,0 +1,139 @@
+#include "stage06_workers/turn.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "common/catch.hpp"
+#include "stage05_backpressure/bounded_queue.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Queue = BoundedQueue<int, std::mutex, TurnCondition>;
+
+/// A thread that takes all that comes, and counts it.
+class Taker {
+public:
+    explicit Taker(Queue& queue) : queue_{queue} {}
+
+    ~Taker() { queue_.close(); }
+
+    Taker(const Taker&) = delete;
+    Taker& operator=(const Taker&) = delete;
+
+    /// Whether it has taken so many, now or soon.
+    bool takes(int wanted, std::chrono::milliseconds patience = 10s) const {
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        while (taken_ < wanted && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        return taken_ >= wanted;
+    }
+
+    /// Takes one and goes back to wait. (Nobody can see it wait: a moment later it does, and where
+    /// it did not, the tests below would see less than there is and not more.)
+    void settle() {
+        CHECK(queue_.try_push(0) == PushStatus::success);
+        CHECK(takes(1));
+        taken_ = 0;
+        std::this_thread::sleep_for(20ms);
+    }
+
+private:
+    Queue& queue_;
+    std::atomic<int> taken_ = 0;
+    std::jthread thread_{[this] {
+        while (queue_.pop()) {
+            ++taken_;
+        }
+    }};
+};
+
+void push(Queue& queue, int items) {
+    for (int i = 0; i < items; ++i) {
+        CHECK(queue.try_push(int{i}) == PushStatus::success);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("Who waits is woken when the handlers that were ready have run") {
+    Queue queue{100};
+    Taker taker{queue};
+    taker.settle();
+    asio::io_context io{1};
+    const Turn turn{io};
+    bool woken_early = false;
+    asio::post(io, [&] { push(queue, 3); });
+    asio::post(io, [&] { woken_early = taker.takes(1, 50ms); });
+    io.run();
+    CHECK(!woken_early);
+    CHECK(taker.takes(3));
+}
+
+TEST_CASE("Where much comes in one turn, nobody waits for its end") {
+    Queue queue{100};
+    Taker taker{queue};
+    taker.settle();
+    asio::io_context io{1};
+    const Turn turn{io};
+    bool woken = false;
+    asio::post(io, [&] {
+        push(queue, 80);
+        woken = taker.takes(1);
+    });
+    io.run();
+    CHECK(woken);
+    CHECK(taker.takes(80));
+}
+
+TEST_CASE("An I/O thread that waits itself wakes first whom it owes it") {
+    Queue queue{2};
+    Taker taker{queue};
+    taker.settle();
+    asio::io_context io{1};
+    const Turn turn{io};
+    asio::post(io, [&] {
+        for (int i = 0; i < 10; ++i) {
+            CHECK(queue.push(int{i}) == PushStatus::success);
+        }
+    });
+    io.run();
+    CHECK(taker.takes(10));
+}
+
+TEST_CASE("A loop that is stopped in the middle of a turn leaves nobody waiting") {
+    Queue queue{100};
+    Taker taker{queue};
+    taker.settle();
+    asio::io_context io{1};
+    {
+        const Turn turn{io};
+        asio::post(io, [&] {
+            push(queue, 3);
+            io.stop();
+        });
+        io.run();
+    }
+    CHECK(taker.takes(3));
+}
+
+TEST_CASE("Each turn wakes anew, and a thread without turns wakes at once") {
+    Queue queue{100};
+    Taker taker{queue};
+    taker.settle();
+    push(queue, 1);
+    CHECK(taker.takes(1));
+    asio::io_context io{1};
+    const Turn turn{io};
+    for (int done = 2; done < 5; ++done) {
+        asio::post(io, [&] { push(queue, 1); });
+        io.restart();
+        io.run();
+        CHECK(taker.takes(done));
+    }
+}
