@@ -60,11 +60,15 @@ LockReport::LockReport(asio::io_context& io) : LockReport{} {
 
 void LockReport::add(std::size_t worker, std::string_view user, std::int64_t balance,
                      std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
-    std::string line = to_line(worker, user, balance, waited, held);
-    const std::lock_guard lock{mutex_};
-    second_.add(waited, held);
-    total_.add(waited, held);
-    print(std::move(line));
+    {
+        const std::lock_guard lock{mutex_};
+        second_.add(waited, held);
+        total_.add(waited, held);
+        if (second_.jobs() > lines_a_second_max) {
+            return;
+        }
+    }
+    print(to_line(worker, user, balance, waited, held));
 }
 
 void LockReport::print_each_second(const std::stop_token& stop) {
@@ -77,8 +81,11 @@ void LockReport::print_each_second(const std::stop_token& stop) {
         last = clock::now();
         const LockFigures second = std::exchange(second_, {});
         if (second.jobs() > 0) {
-            print(fmt::format("[second] {:.1f} jobs a second   {}",
-                              static_cast<double>(second.jobs()) / span.count(), to_text(second)));
+            const auto untold =
+                second.jobs() - std::min<std::uint64_t>(second.jobs(), lines_a_second_max);
+            print(fmt::format("[second] {:.1f} jobs a second   {}{}",
+                              static_cast<double>(second.jobs()) / span.count(), to_text(second),
+                              untold > 0 ? fmt::format("   {} without a line", untold) : ""));
             std::fflush(stdout);  // for whoever reads at the other end of a pipe
         }
     }

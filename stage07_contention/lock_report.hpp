@@ -33,10 +33,12 @@ std::string to_text(const LockFigures& figures);
 std::string to_line(std::size_t worker, std::string_view user, std::int64_t balance,
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
-/// Tells on standard output what the workers have to do with the lock: a line for each job, one for
-/// each second that had any, and one for all at the end. Where nobody reads the output, the workers
-/// wait, and nobody else: connections are served by other threads. Where it can't be written, as on
-/// a full disk or to a pipe whose reader has left, it is lost, and nothing else.
+/// Tells on standard output what the workers have to do with the lock: a line for each job, though
+/// not for more than ten thousand a second, since nobody reads those and they would cost more than
+/// the jobs; one for each second that had any, and one for all at the end. Where nobody reads the
+/// output, the workers wait, and nobody else: connections are served by other threads. Where it
+/// can't be written, as on a full disk or to a pipe whose reader has left, it is lost, and nothing
+/// else.
 class LockReport {
 public:
     /// Starts to report. Whoever ends the server calls print_total().
@@ -55,11 +57,13 @@ public:
     void print_total();
 
 private:
+    static constexpr std::size_t lines_a_second_max = 10'000;
+
     void print_each_second(const std::stop_token& stop);
     void print_at_the_end(int signal);
 
     std::optional<asio::signal_set> signals_;
-    std::mutex mutex_;  // guards the two below, and keeps lines apart
+    std::mutex mutex_;  // guards the two below
     LockFigures second_;
     LockFigures total_;
     std::condition_variable_any stopped_;

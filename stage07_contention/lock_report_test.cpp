@@ -1,5 +1,11 @@
 #include "stage07_contention/lock_report.hpp"
 
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
 #include "common/catch.hpp"
 
 using namespace unfreeze;
@@ -27,4 +33,33 @@ TEST_CASE("The figures of a span are its rate, its waits and its holds") {
           "wait mean 50.50 ms, p99 99.33 ms, max 100.00 ms   hold mean 10.00 "
           "ms");
     CHECK(to_text({}) == "wait mean 0.00 ms, p99 0.00 ms, max 0.00 ms   hold mean 0.00 ms");
+}
+
+TEST_CASE("More than ten thousand jobs a second have no line each, and are counted all the same") {
+    constexpr int jobs = 10'500;
+    std::FILE* const file = std::tmpfile();
+    REQUIRE(file != nullptr);
+    std::fflush(stdout);
+    const int terminal = dup(STDOUT_FILENO);
+    dup2(fileno(file), STDOUT_FILENO);
+    {
+        LockReport report;
+        for (int i = 0; i < jobs; ++i) {
+            report.add(1, "a", i, 1ms, 1ms);
+        }
+        report.print_total();
+    }
+    dup2(terminal, STDOUT_FILENO);
+    close(terminal);
+    std::rewind(file);
+    int lines = 0;
+    std::string last;
+    for (std::array<char, 200> line{}; std::fgets(line.data(), line.size(), file) != nullptr;) {
+        last = line.data();
+        lines += last.starts_with("[worker") ? 1 : 0;
+    }
+    std::fclose(file);
+    CHECK(lines >= 10'000);
+    CHECK(lines < jobs);
+    CHECK(last.starts_with("[total] 10500 jobs"));
 }
