@@ -8,24 +8,44 @@
 // response parser. All of it works on bytes: HTTP's text is ASCII, whatever the locale.
 namespace unfreeze {
 
-/// A letter, digit or one of !#$%&'*+-.^_`|~ (RFC 9110 5.6.2).
-constexpr bool is_token_char(char c) {
-    constexpr auto table = [] {
-        std::array<bool, 256> allowed{};
-        for (const char letter : std::string_view{
-                 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~"}) {
-            allowed[static_cast<unsigned char>(letter)] = true;
+/// Letters, digits, and some others: a look for each byte.
+class CharSet {
+public:
+    explicit constexpr CharSet(std::string_view others) {
+        for (const char c : others) {
+            contains_[static_cast<unsigned char>(c)] = true;
         }
-        return allowed;
-    }();
-    return table[static_cast<unsigned char>(c)];
-}
+        for (const char c :
+             std::string_view{"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}) {
+            contains_[static_cast<unsigned char>(c)] = true;
+        }
+    }
+
+    constexpr bool contains(char c) const { return contains_[static_cast<unsigned char>(c)]; }
+
+private:
+    std::array<bool, 256> contains_{};
+};
+
+inline constexpr CharSet token_chars{"!#$%&'*+-.^_`|~"};
+
+/// RFC 9110 5.6.2
+constexpr bool is_token_char(char c) { return token_chars.contains(c); }
 
 /// A byte that no head may hold: a control other than tab, bare CR and NUL among them (RFC
 /// 9110 5.5).
 constexpr bool is_control_char(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
+}
+
+/// Looks at every byte, without a branch for each.
+constexpr bool contains_control_char(std::string_view text) {
+    bool found = false;
+    for (const char c : text) {
+        found |= is_control_char(c);
+    }
+    return found;
 }
 
 constexpr bool is_token(std::string_view text) {
@@ -86,13 +106,9 @@ struct Field {
 
 constexpr Field parse_field(std::string_view line) {
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) {
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) ||
+        contains_control_char(line)) {
         return {};
-    }
-    for (const char c : line) {
-        if (is_control_char(c)) {
-            return {};
-        }
     }
     return {line.substr(0, colon), trimmed(line.substr(colon + 1))};
 }

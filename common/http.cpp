@@ -1,6 +1,6 @@
 #include "common/http.hpp"
 
-#include <fmt/format.h>
+#include <fmt/compile.h>
 
 #include <algorithm>
 #include <array>
@@ -41,15 +41,12 @@ constexpr std::string_view reason_phrase(int status) {
 constexpr bool is_letter(char c) { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
 
 /// The bytes of a request-target: a URI's, less the fragment's # (RFC 9112 3.2, RFC 3986 2).
-constexpr bool is_target_char(char c) {
-    return is_digit(c) || is_letter(c) ||
-           std::string_view{"-._~%!$&'()*+,;=:@/?[]"}.find(c) != npos;
-}
+constexpr CharSet target_chars{"-._~%!$&'()*+,;=:@/?[]"};
+constexpr bool is_target_char(char c) { return target_chars.contains(c); }
 
 /// The bytes of a host's name or IPv4 address; shallow, but no list, no user and no path passes.
-constexpr bool is_host_char(char c) {
-    return is_target_char(c) && std::string_view{"/?@,:[]"}.find(c) == npos;
-}
+constexpr CharSet host_chars{"-._~%!$&'()*+;="};
+constexpr bool is_host_char(char c) { return host_chars.contains(c); }
 
 /// The bytes of an IPv6 address.
 constexpr bool is_address_char(char c) {
@@ -127,11 +124,11 @@ void append_response(std::string& out, const Response& response, const Request& 
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
     fmt::format_to(std::back_inserter(out),
-                   "HTTP/1.1 {} {}\r\n"
-                   "Date: {}\r\n"
-                   "Content-Type: {}\r\n"
-                   "Content-Length: {}\r\n"
-                   "{}{}\r\n",
+                   FMT_COMPILE("HTTP/1.1 {} {}\r\n"
+                               "Date: {}\r\n"
+                               "Content-Type: {}\r\n"
+                               "Content-Length: {}\r\n"
+                               "{}{}\r\n"),
                    response.status, reason_phrase(response.status), http_date(now),
                    response.content_type, response.body.size(), response.fields, connection);
     if (request.method != "HEAD") {
@@ -291,11 +288,14 @@ RequestParser::Result RequestParser::check_line(std::size_t end) {
         return refuse(400, "bad_request", "a request line starts with a method");
     }
     const std::size_t allowed_end = std::min(end, request_begin_ + limits_.head_bytes_max);
-    for (std::size_t i = std::max(scanned_, position_ + 1) - 1; i < allowed_end; ++i) {
-        const bool may_be_line_end = buffer_[i] == '\r' && i + 1 == allowed_end;
-        if (is_control_char(buffer_[i]) && !may_be_line_end) {
-            return refuse(400, "bad_request", "a control byte in the head");
-        }
+    const std::size_t begin = std::max(scanned_, position_ + 1) - 1;
+    std::string_view bytes =
+        std::string_view{buffer_}.substr(begin, allowed_end - std::min(begin, allowed_end));
+    if (bytes.ends_with('\r')) {
+        bytes.remove_suffix(1);  // it may be the line's end
+    }
+    if (contains_control_char(bytes)) {
+        return refuse(400, "bad_request", "a control byte in the head");
     }
     if (allowed_end < request_begin_ + limits_.head_bytes_max) {
         return Result::need_more;
