@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::size_t npos = std::string_view::npos;
 
-/// A parser between two requests keeps this much of its buffer, so that small requests cost no
-/// allocation and an idle connection holds next to nothing.
-constexpr std::size_t idle_buffer_bytes_max = 1024;
-
 constexpr std::string_view reason_phrase(int status) {
     switch (status) {
         case 200: return "OK";
@@ -208,11 +204,6 @@ RequestParser::Result RequestParser::next() {
     }
     if (result == Result::need_more && reads_ == Reads::chunks) {
         result = read_chunks();
-    }
-    if (!has_bytes() && reads_ == Reads::request_line &&
-        buffer_.capacity() > idle_buffer_bytes_max) {
-        std::string{}.swap(buffer_);
-        request_begin_ = position_ = scanned_ = 0;
     }
     return result;
 }

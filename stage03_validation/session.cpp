@@ -13,9 +13,6 @@ using namespace std::chrono_literals;
 /// A client that pipelines has its answers gathered up to this size before they are sent.
 constexpr std::size_t output_bytes_max = 16 * 1024;
 
-/// What it keeps of that room while it waits for more requests.
-constexpr std::size_t idle_output_bytes_max = 1024;
-
 /// Where a thread's sockets are read into, one at a time: the bytes go to the parser before
 /// anything else can run. Thousands of idle connections then hold no read buffer at all.
 std::span<char> read_buffer() {
@@ -38,34 +35,44 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
 }
 
 Session::Session(asio::ip::tcp::socket socket, const SessionLimits& limits, const Clock& clock)
-    : socket_{std::move(socket)},
-      limits_{limits},
-      clock_{clock},
-      deadline_{socket_, clock},
-      parser_{limits.http} {
+    : socket_{std::move(socket)}, limits_{limits}, clock_{clock}, deadline_{socket_, clock} {
     asio::error_code broken_already;
     socket_.non_blocking(true, broken_already);
 }
 
 asio::awaitable<const Request*> Session::next() {
     while (state_ == State::open) {
-        if (output_.size() >= output_bytes_max) {
+        if (exchange().output.size() >= output_bytes_max) {
             co_await flush();
             continue;
         }
-        const RequestParser::Result result = parser_.next();
+        RequestParser& parser = exchange_->parser;
+        const RequestParser::Result result = parser.next();
         if (result == RequestParser::Result::request) {
-            co_return &parser_.request();
+            co_return &parser.request();
         }
         if (result == RequestParser::Result::refused) {
-            refuse(parser_.refusal());
+            refuse(parser.refusal());
             break;
         }
-        if (parser_.take_continue()) {
-            output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        if (parser.take_continue()) {
+            exchange_->output += "HTTP/1.1 100 Continue\r\n\r\n";
         }
-        co_await flush();
-        co_await read();
+        if (!send_now()) {
+            co_await flush();
+        }
+        if (state_ != State::open) {
+            break;
+        }
+        expect_bytes();
+
+        // Wait first, then read: while a client is silent no buffer waits with it.
+        asio::error_code error;
+        if (!takes_last_look()) {
+            co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                                        asio::redirect_error(asio::use_awaitable, error));
+        }
+        take_bytes(error);
     }
     co_await flush();
     co_await linger();
@@ -73,7 +80,7 @@ asio::awaitable<const Request*> Session::next() {
 }
 
 void Session::reply(const Response& response) {
-    Request request = parser_.request();
+    Request request = exchange_->parser.request();
     request.keep_alive = request.keep_alive && !response.close && !finishing_;
     append(response, request);
     timed_phase_.reset();
@@ -84,88 +91,92 @@ void Session::reply(const Response& response) {
 }
 
 bool Session::finish() {
-    if (looking_ && parser_.phase() == Phase::idle) {
+    if (looking_ && phase() == Phase::idle) {
         return true;
     }
     finishing_ = true;
-    if (state_ == State::open && timed_phase_ == Phase::idle && parser_.phase() == Phase::idle) {
-        // It waits for bytes, in read().
+    if (state_ == State::open && timed_phase_ == Phase::idle && phase() == Phase::idle) {
+        // It waits for bytes, in next().
         deadline_.expire_at(clock_.now());
     }
     return false;
 }
 
-asio::awaitable<void> Session::flush() {
-    if (output_.empty() || state_ == State::broken) {
-        co_return;
+/// Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline. Only
+/// where there is so much that more may follow are the others let in between. False where flush()
+/// has something left to do.
+bool Session::send_now() {
+    if (state_ == State::broken || !exchange_ || exchange_->output.empty()) {
+        return true;
     }
-    // Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline.
-    // Only where there is so much that more may follow are the others let in between.
-    asio::error_code error;
-    std::size_t sent = 0;
-    if (output_.size() < output_bytes_max) {
-        sent = socket_.write_some(asio::buffer(output_), error);
+    std::string& output = exchange_->output;
+    if (output.size() < output_bytes_max) {
+        asio::error_code error;
+        output.erase(0, socket_.write_some(asio::buffer(output), error));
+        if (error && error != asio::error::would_block) {
+            state_ = State::broken;
+        }
     }
-    if (sent < output_.size()) {
-        deadline_.expire_at(clock_.now() + limits_.write_ms);
-        error = error == asio::error::would_block ? asio::error_code{} : error;
-    }
-    while (sent < output_.size() && !error && !deadline_.expired()) {
-        sent += co_await socket_.async_write_some(asio::buffer(output_) + sent,
-                                                  asio::redirect_error(asio::use_awaitable, error));
-    }
-    if (sent < output_.size()) {
-        state_ = State::broken;
-    }
-    output_.clear();
-    if (output_.capacity() > idle_output_bytes_max) {
-        std::string{}.swap(output_);
-    }
+    return state_ == State::broken || output.empty();
 }
 
-/// Waits for bytes and feeds them to the parser, or ends the session: with 408 for a client that
-/// took too long, with 400 for one that left in the middle of a request.
-asio::awaitable<void> Session::read() {
-    if (state_ != State::open) {
+asio::awaitable<void> Session::flush() {
+    if (send_now()) {
         co_return;
     }
-    const Phase phase = parser_.phase();
+    std::string& output = exchange_->output;
+    deadline_.expire_at(clock_.now() + limits_.write_ms);
+    asio::error_code error;
+    std::size_t sent = 0;
+    while (sent < output.size() && !error && !deadline_.expired()) {
+        sent += co_await socket_.async_write_some(asio::buffer(output) + sent,
+                                                  asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (sent < output.size()) {
+        state_ = State::broken;
+    }
+    output.clear();
+}
+
+/// Sets the deadline, and lets go of all that a silent client has no need of.
+void Session::expect_bytes() {
+    const Phase phase = this->phase();
     if (phase != timed_phase_) {
         timed_phase_ = phase;
         due_ = clock_.now() + patience(phase);
     }
     deadline_.expire_at(due_);
-
-    // Wait first, then read: while a client is silent no buffer waits with it.
-    asio::error_code error;
-    const auto last_look = [&] { return finishing_ && phase == Phase::idle; };
-    if (!last_look()) {
-        co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                                    asio::redirect_error(asio::use_awaitable, error));
+    if (phase == Phase::idle && !exchange_->parser.has_bytes()) {
+        exchange_.reset();
     }
-    if (deadline_.expired() && !last_look()) {
+}
+
+/// Reads and feeds the parser, or ends the session: with 408 for a client that took too long, with
+/// 400 for one that left in the middle of a request.
+void Session::take_bytes(asio::error_code error) {
+    if (deadline_.expired() && !takes_last_look()) {
         refuse(error_response(408, "timeout",
                               fmt::format("the {} took longer than {} ms",
-                                          phase == Phase::idle   ? "next request"
-                                          : phase == Phase::head ? "head"
-                                                                 : "body",
-                                          patience(phase).count())));
-        co_return;
+                                          phase() == Phase::idle   ? "next request"
+                                          : phase() == Phase::head ? "head"
+                                                                   : "body",
+                                          patience(phase()).count())));
+        return;
     }
     const std::span<char> buffer = read_buffer();
     const std::size_t bytes = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
     if (error == asio::error::would_block) {
-        if (last_look()) {
+        if (takes_last_look()) {
             state_ = State::closing;
         }
-        co_return;  // woken for nothing: next() comes back here
+        return;  // woken for nothing: next() waits again
     }
-    if (error == asio::error::eof && phase != Phase::idle) {
+    if (error == asio::error::eof && phase() != Phase::idle) {
         refuse(error_response(400, "bad_request", "the connection ended inside a request"));
     } else if (error) {
         state_ = State::broken;
     } else {
-        parser_.feed({buffer.data(), bytes});
+        exchange().parser.feed({buffer.data(), bytes});
     }
 }
 
@@ -173,8 +184,8 @@ asio::awaitable<void> Session::read() {
 /// unread bytes resets the connection, and the reset can overtake the answer that says why.
 asio::awaitable<void> Session::linger() {
     asio::error_code error;
-    if (state_ == State::broken ||
-        (!refused_ && !parser_.has_bytes() && socket_.available(error) == 0)) {
+    const bool unread = exchange_ && exchange_->parser.has_bytes();
+    if (state_ == State::broken || (!refused_ && !unread && socket_.available(error) == 0)) {
         co_return;
     }
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
@@ -192,16 +203,24 @@ asio::awaitable<void> Session::linger() {
 
 /// Answers that leave together have one date, and have looked at the clock for it once.
 void Session::append(const Response& response, const Request& request) {
-    if (output_.empty()) {
-        now_ = clock_.now();
+    Exchange& current = exchange();
+    if (current.output.empty()) {
+        current.now = clock_.now();
     }
-    append_response(output_, response, request, now_);
+    append_response(current.output, response, request, current.now);
 }
 
 void Session::refuse(const Response& response) {
     append(response, {});
     refused_ = true;
     state_ = State::closing;
+}
+
+Session::Exchange& Session::exchange() {
+    if (!exchange_) {
+        exchange_ = std::make_unique<Exchange>(Exchange{RequestParser{limits_.http}});
+    }
+    return *exchange_;
 }
 
 std::chrono::milliseconds Session::patience(Phase phase) const {

@@ -3,6 +3,7 @@
 #include <asio.hpp>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -28,7 +29,7 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits);
 /// refusal is answered in words. A client's error ends its session and is never an exception.
 class Session {
 public:
-    /// The socket is the session's from here on, and closed with it.
+    /// The socket is the session's from here on, and closed with it. Limits and clock outlive it.
     Session(asio::ip::tcp::socket socket, const SessionLimits& limits,
             const Clock& clock = Clock::steady());
 
@@ -59,24 +60,35 @@ private:
         broken,   // nothing more can be sent
     };
 
-    asio::awaitable<void> read();
+    /// What a session needs while it has a request in hand, or a part of one. Most connections have
+    /// none most of the time, and hold next to nothing then.
+    struct Exchange {
+        RequestParser parser;
+        std::string output = {};     // answers on their way ...
+        Clock::time_point now = {};  // ... and when the first of them was given
+    };
+
+    bool takes_last_look() const { return finishing_ && phase() == Phase::idle; }
+    void expect_bytes();
+    void take_bytes(asio::error_code error);
+    bool send_now();
     asio::awaitable<void> linger();
     void append(const Response& response, const Request& request);
     void refuse(const Response& response);
+    Exchange& exchange();
+    Phase phase() const { return exchange_ ? exchange_->parser.phase() : Phase::idle; }
     std::chrono::milliseconds patience(Phase phase) const;
 
     asio::ip::tcp::socket socket_;
-    SessionLimits limits_;
+    const SessionLimits& limits_;
     const Clock& clock_;
-    Deadline deadline_;  // refers to socket_, so it goes first
-    RequestParser parser_;
-    std::optional<Phase> timed_phase_;  // what the client is expected to finish ...
-    Clock::time_point due_;             // ... and by when: more bytes buy no more time
-    std::string output_;                // answers on their way ...
-    Clock::time_point now_;             // ... and when the first of them was given
-    bool refused_ = false;              // the client may be sending what nobody will read
-    bool looking_ = false;              // its last request changed nothing
-    bool finishing_ = false;            // its next answer is the last one
+    Deadline deadline_;                   // refers to socket_, so it goes first
+    std::unique_ptr<Exchange> exchange_;  // null while the client is silent between two requests
+    std::optional<Phase> timed_phase_;    // what the client is expected to finish ...
+    Clock::time_point due_;               // ... and by when: more bytes buy no more time
+    bool refused_ = false;                // the client may be sending what nobody will read
+    bool looking_ = false;                // its last request changed nothing
+    bool finishing_ = false;              // its next answer is the last one
     State state_ = State::open;
 };
 
