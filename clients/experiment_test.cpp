@@ -244,6 +244,89 @@ TEST_CASE("The experiment of counters sees what a lock costs, and what a shared 
     CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
 }
 
+TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs") {
+    if (sanitized) {
+        return;
+    }
+    const auto offered = [](std::string_view server, std::string_view flags) {
+        std::vector<Row> rows = rows_of("goodput", fmt::format("{} {}", server, flags));
+        REQUIRE(rows.size() == 2);
+        for (const Row& row : rows) {
+            CHECK(row.at("server") == server);
+            CHECK(number(row, "answered_p50_ms") <= number(row, "answered_p99_ms"));
+            CHECK(number(row, "answered_p50_ms") <= number(row, "done_p50_ms"));
+            CHECK(number(row, "in_time_per_second") < 1.1 * 100);  // one at a time, 10 ms each
+        }
+        CHECK(number(rows[0], "in_time_per_second") > 0.7 * 100);
+        return rows;
+    };
+    const auto final_server = offered("stage10_shutdown", "--times 1,10 --seconds 2");
+    const auto unbounded = offered("stage05_variant_unbounded_queue", "--times 1,5 --seconds 1");
+    const auto work_first = offered("stage04_state", "--times 1,3 --seconds 1");
+    CHECK(final_server[1].at("offered_per_second") == "1000");
+    CHECK(number(final_server[1], "in_time_per_second") >=
+          0.9 * number(final_server[0], "in_time_per_second"));
+    CHECK(number(final_server[1], "refused_share") > 0.8);
+    for (const auto& collapsed : {unbounded, work_first}) {
+        INFO(collapsed[0].at("server"));
+        CHECK(number(collapsed[1], "in_time_per_second") <
+              0.5 * number(collapsed[0], "in_time_per_second"));
+        CHECK(number(collapsed[1], "refused_share") == 0);
+        CHECK(number(collapsed[1], "done_p99_ms") > 2 * number(final_server[1], "done_p99_ms"));
+        for (const char* const answer : {"answered_p99_ms", "refused_p99_ms"}) {
+            CHECK(number(final_server[1], answer) < 0.1 * number(collapsed[1], "done_p99_ms"));
+        }
+    }
+    // Who takes in everything answers fast, and each second of it is a lie; who works first does
+    // not.
+    CHECK(number(unbounded[1], "answered_p99_ms") < 0.1 * number(unbounded[1], "done_p99_ms"));
+    CHECK(work_first[1].at("answered_p99_ms") == work_first[1].at("done_p99_ms"));
+}
+
+TEST_CASE("The costs of coroutines are below those of threads") {
+    if (sanitized) {
+        return;
+    }
+    std::map<std::string, double> costs;
+    for (const Row& row : rows_of("costs", "--divide 20 --rounds 3")) {
+        INFO(row.at("what"));
+        CHECK(number(row, "measured") > 0);
+        costs[row.at("what")] = number(row, "measured");
+    }
+    CHECK(costs.size() == 14);
+    const auto much_less = [&](const char* one, const char* other, double times) {
+        INFO(one << ": " << costs.at(one) << "; " << other << ": " << costs.at(other));
+        CHECK(times * costs.at(one) < costs.at(other));
+    };
+    much_less("spawn a coroutine and run it to its end", "spawn a thread and wait for its end", 5);
+    much_less("switch from one coroutine to another", "switch from one thread to another", 3);
+    much_less("switch from one coroutine to another", "the same on one core", 3);
+    much_less("resume a coroutine without Asio", "switch from one coroutine to another", 2);
+    much_less("memory of a coroutine that waits", "memory of a thread that waits", 2);
+    much_less("memory of one to the final server", "memory of one to threads", 1.5);
+    CHECK(costs.at("silent connections to the final server") ==
+          costs.at("silent connections to threads"));
+}
+
+TEST_CASE("What can't be offered is refused in one sentence") {
+    CHECK(output_of(program("goodput") + " stage01_blocking") ==
+          "goodput: there is no 'stage01_blocking', but: all, stage10_shutdown, stage04_state, "
+          "stage05_variant_unbounded_queue\nexit 2\n");
+    for (const char* const times : {"x", "0", "1,,2", "2x", "21", "nan", "1,-1"}) {
+        INFO(times);
+        CHECK(output_of(fmt::format("{} --times {}", program("goodput"), times))
+                  .ends_with("' is no number from 0.1 to 20\nexit 2\n"));
+    }
+    CHECK(output_of(program("goodput") + " --times ''") ==
+          "goodput: --times: there is nothing to offer\nexit 2\n");
+    CHECK(
+        output_of("ulimit -n 1000; " + program("goodput")) ==
+        "goodput: that is up to 4000 clients at a time, and there are 1000 descriptors\nexit 2\n");
+    CHECK(output_of(program("goodput") + " --csv /nowhere/a.csv") ==
+          "goodput: can't write to /nowhere/a.csv\nexit 2\n");
+    CHECK(output_of(program("costs") + " --divide 0").ends_with("(see --help)\nexit 2\n"));
+}
+
 TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
     CHECK(output_of(program("experiment") + " fly") ==
           "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "

@@ -67,7 +67,7 @@ private:
             const std::string request =
                 post(options_.body(n), options_.keep_alive ? "" : "Connection: close\r\n");
             const std::optional<LoadError> error = co_await exchange(lane, request);
-            count(lane, error, due);
+            count(lane, error, n, due);
         }
         if (--lanes_running_ == 0) {
             tick_timer_.cancel();
@@ -119,13 +119,17 @@ private:
         }
     }
 
-    void count(Lane& lane, std::optional<LoadError> error, steady_clock::time_point due) {
+    void count(Lane& lane, std::optional<LoadError> error, std::size_t n,
+               steady_clock::time_point due) {
         lane.deadline = steady_clock::time_point::max();
         const ReceivedResponse& response = lane.parser.response();
         if (!error) {
             const auto latency =
                 std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due);
             report_.latency.record(latency);
+            if (options_.answered) {
+                options_.answered({n, due, latency, response.status});
+            }
             if (response.status / 100 == 2) {
                 ++report_.accepted;
             } else if (response.status == 503) {

@@ -13,6 +13,14 @@
 
 namespace unfreeze {
 
+/// An answer, whatever its status.
+struct LoadAnswer {
+    std::size_t n = 0;                          // its request's number, counted from 0
+    std::chrono::steady_clock::time_point due;  // when that was to be sent
+    std::chrono::microseconds latency{0};       // from there on
+    int status = 0;
+};
+
 /// A load: so many requests, so many at a time, over so many connections.
 struct LoadOptions {
     std::size_t requests = 2'000;
@@ -24,6 +32,9 @@ struct LoadOptions {
 
     /// Makes the body of the n-th request, n counted from 0.
     std::function<std::string(std::size_t n)> body = event_body;
+
+    /// Told of each answer when it has come, where anybody wants to be.
+    std::function<void(const LoadAnswer& answer)> answered = {};
 };
 
 /// What became of a request that was neither accepted nor rejected.

@@ -414,6 +414,30 @@ TEST_CASE("A stall counts for all who would have come in it") {
     CHECK(report.latency.quantile(0.25) < 100ms);
 }
 
+TEST_CASE("Who wants to is told of each answer: whose it is, when it was due and when it came") {
+    TestServer server{[](std::size_t n) {
+        Reply reply = n % 4 == 0 ? Reply{"", true} : answer(n % 4 == 1 ? 202 : 503);
+        reply.delay = 20ms;
+        return reply;
+    }};
+    std::vector<LoadAnswer> answers;
+    LoadOptions options{.requests = 40, .concurrency = 1, .keep_alive = true, .rate = 1'000};
+    options.answered = [&](const LoadAnswer& heard) { answers.push_back(heard); };
+    const LoadReport report = run(server.target(), options);
+    CHECK(report.accepted == 10);
+    CHECK(report.rejected == 20);
+    REQUIRE(answers.size() == 30);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        const auto& [n, due, latency, status] = answers[i];
+        INFO(n);
+        CHECK(n == i / 3 * 4 + i % 3 + 1);  // but for every fourth
+        CHECK(status == (n % 4 == 1 ? 202 : 503));
+        CHECK(due - answers[0].due == (n - 1) * 1ms);
+        CHECK(latency >= n * 19ms);  // one at a time, 20 ms each
+    }
+    CHECK(answers.back().latency <= report.latency.max());
+}
+
 TEST_CASE("The report is told in lines and in JSON") {
     LoadReport report;
     report.accepted = 2;
