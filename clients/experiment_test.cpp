@@ -304,7 +304,7 @@ TEST_CASE("The costs of coroutines are below those of threads") {
     much_less("resume a coroutine without Asio", "switch from one coroutine to another", 2);
     much_less("memory of a coroutine that waits", "memory of a thread that waits", 2);
     much_less("memory of one to the final server", "memory of one to threads", 1.5);
-    CHECK(costs.at("silent connections to the final server") ==
+    CHECK(costs.at("silent connections to the final server") >=
           costs.at("silent connections to threads"));
 }
 

@@ -7,35 +7,44 @@ grey = "#808080"
 set border 3 linecolor rgb grey
 set tics nomirror textcolor rgb grey
 set grid linecolor rgb grey linewidth 0.3 dashtype 3
-set key textcolor rgb grey Left reverse
+set key off
 set xlabel "offered, as a multiple of what the server can do" textcolor rgb grey
 set ylabel textcolor rgb grey
 set logscale x
 set xrange [0.45:11]
 set xtics (0.5, 1, 2, 5, 10)
 set lmargin 10
-set style line 1 linecolor rgb "#2a9d8f" linewidth 2 pointtype 5 pointsize 0.6
-set style line 2 linecolor rgb "#d1495b" linewidth 2 pointtype 7 pointsize 0.6
-set style line 3 linecolor rgb "#e09f3e" linewidth 2 pointtype 9 pointsize 0.7
+green = "#2a9d8f"
+red = "#d1495b"
+orange = "#e09f3e"
+set style line 1 linecolor rgb green linewidth 2 pointtype 5 pointsize 0.6
+set style line 2 linecolor rgb red linewidth 2 pointtype 7 pointsize 0.6
+set style line 3 linecolor rgb orange linewidth 6 pointtype 9 pointsize 0.1
 rows(server) = "< grep '^".server."' ".csv
 final = rows("stage10_shutdown")
 unbounded = rows("stage05_variant_unbounded_queue")
 work_first = rows("stage04_state")
 
+# Two of the servers break down in the same way: the one is a wide line beneath the other.
 set multiplot layout 2,1
 set ylabel "worked on in time, events a second"
 set yrange [0:*]
-set key center right
-plot final using 2:10 with linespoints linestyle 1 title "the final server", \
-     unbounded using 2:10 with linespoints linestyle 2 title "a queue without a bound", \
-     work_first using 2:10 with linespoints linestyle 3 title "work in the request's path (stage 4)"
+set label 1 "the final server" at 10, graph 0.9 right textcolor rgb green
+set label 2 "a queue without a bound" at 10, graph 0.24 right textcolor rgb red
+set label 3 "work in the request's path (stage 4)" at 10, graph 0.14 right textcolor rgb orange
+plot final using 2:10 with linespoints linestyle 1, \
+     work_first using 2:10 with linespoints linestyle 3, \
+     unbounded using 2:10 with linespoints linestyle 2
 set ylabel "p99, from the moment when it was due"
 set logscale y
-set yrange [0.1:200000]
-set ytics ("0.1 ms" 0.1, "1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000, "10 s" 10000)
-set key top left maxrows 3
-plot final using 2:5 with linespoints linestyle 1 title "answered", \
-     unbounded using 2:5 with linespoints linestyle 2 title "answered", \
-     final using 2:9 with linespoints linestyle 1 dashtype 2 title "worked on", \
-     unbounded using 2:9 with linespoints linestyle 2 dashtype 2 title "worked on", \
-     work_first using 2:9 with linespoints linestyle 3 title "both in one"
+set yrange [0.1:1000000]
+set ytics ("0.1 ms" 0.1, "1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000, "10 s" 10000, "100 s" 100000)
+set label 1 "until worked on: a queue without a bound" at 0.5, 300000 textcolor rgb red
+set label 2 "until worked on, and answered: work in the request's path" at 0.5, 80000 textcolor rgb orange
+set label 3 "until worked on: the final server" at 10, 150 right textcolor rgb green
+set label 4 "until answered: both that have a queue" at 10, 8 right textcolor rgb grey
+plot final using 2:5 with linespoints linestyle 1, \
+     unbounded using 2:5 with linespoints linestyle 2, \
+     work_first using 2:9 with linespoints linestyle 3, \
+     unbounded using 2:9 with linespoints linestyle 2 dashtype 2, \
+     final using 2:9 with linespoints linestyle 1 dashtype 2
