@@ -39,6 +39,7 @@ set ylabel "p99, from the moment when it was due"
 set logscale y
 set yrange [0.1:1000000]
 set ytics ("0.1 ms" 0.1, "1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000, "10 s" 10000, "100 s" 100000)
+unset label
 set label 1 "until worked on: a queue without a bound" at 0.5, 300000 textcolor rgb red
 set label 2 "until worked on, and answered: work in the request's path" at 0.5, 80000 textcolor rgb orange
 set label 3 "until worked on: the final server" at 10, 150 right textcolor rgb green
