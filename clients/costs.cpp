@@ -214,8 +214,10 @@ double thread_memory(std::size_t threads) {
 void tell(std::FILE* csv, std::string_view what, double measured, std::string_view unit,
           std::string_view claimed = {}) {
     const int digits = measured < 100 ? 1 : 0;
-    fmt::print("{:<50}   {:>9.{}f} {:<5}   {:>13}\n", what, measured, digits, unit,
-               claimed.empty() ? "" : fmt::format("{} {}", claimed, unit));
+    const std::string row = fmt::format("{:<50}   {:>9.{}f} {}", what, measured, digits, unit);
+    fmt::print("{}\n", claimed.empty() ? row
+                                       : fmt::format("{:<68}   {:>15}", row,
+                                                     fmt::format("{} {}", claimed, unit)));
     std::fflush(stdout);
     fmt::print(csv, "{},{},{},{:.{}f}\n", what, unit, claimed, measured, digits);
 }
@@ -270,7 +272,7 @@ void measure_costs(std::size_t rounds, std::size_t divide, std::size_t descripto
     constexpr std::size_t others = 200;          // descriptors that a process has open besides
     const std::size_t connections =
         std::min(descriptors_max - std::min(descriptors_max, others), connections_claimed) / divide;
-    fmt::print("{:<50}   {:>15}   {:>13}\n", "", "measured", "claimed");
+    fmt::print("{:<50}   {:>15}   {:>15}\n", "", "measured", "claimed");
     fmt::print(csv, "what,unit,claimed,measured\n");
     // Memory first, while there is none that was used before.
     const double coroutine = coroutine_memory(100'000 / divide);
