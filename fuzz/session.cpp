@@ -20,7 +20,7 @@ using namespace unfreeze;
 
 asio::awaitable<void> serve(asio::ip::tcp::socket socket, const SessionLimits& limits,
                             std::size_t& answers, bool& ended) {
-    Session session{std::move(socket), limits};
+    Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
         const auto event = read_event(*request);
         const auto* refusal = std::get_if<Response>(&event);

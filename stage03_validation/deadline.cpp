@@ -1,5 +1,8 @@
 #include "stage03_validation/deadline.hpp"
 
+#include <cstddef>
+#include <memory_resource>
+
 namespace unfreeze {
 
 const Clock& Clock::steady() {
@@ -7,9 +10,33 @@ const Clock& Clock::steady() {
     return clock;
 }
 
+/// Looks at the clock when the timer fires. Its allocator keeps Asio from giving it a block that
+/// was somebody else's and too large, for as long as the connection lives.
+struct Deadline::Handler {
+    using allocator_type = std::pmr::polymorphic_allocator<std::byte>;
+    allocator_type get_allocator() const { return {}; }
+
+    void operator()(const asio::error_code&) const {
+        state->waiting = false;
+        if (state->socket == nullptr) {
+            return;
+        }
+        if (state->clock.now() < state->deadline) {
+            wait(state);
+            return;
+        }
+        state->expired = true;
+        asio::error_code closed_already;
+        state->socket->cancel(closed_already);
+    }
+
+    std::shared_ptr<State> state;
+};
+
 Deadline::Deadline(asio::ip::tcp::socket& socket, const Clock& clock)
     : state_{std::make_shared<State>(
-          State{asio::steady_timer{socket.get_executor()}, &socket, clock})} {}
+          State{Timer{static_cast<asio::io_context&>(socket.get_executor().context())}, &socket,
+                clock})} {}
 
 Deadline::~Deadline() {
     state_->socket = nullptr;
@@ -32,19 +59,7 @@ void Deadline::wait(const std::shared_ptr<State>& state) {
     state->waiting = true;
     state->awaited = state->deadline;
     state->timer.expires_at(state->clock.look_at(state->deadline));
-    state->timer.async_wait([state](const asio::error_code&) {
-        state->waiting = false;
-        if (state->socket == nullptr) {
-            return;
-        }
-        if (state->clock.now() < state->deadline) {
-            wait(state);
-            return;
-        }
-        state->expired = true;
-        asio::error_code closed_already;
-        state->socket->cancel(closed_already);
-    });
+    state->timer.async_wait(Handler{state});
 }
 
 }  // namespace unfreeze

@@ -42,9 +42,14 @@ public:
     bool expired() const;
 
 private:
+    /// A steady_timer that knows what kind of executor it has, which takes less room.
+    using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                             asio::wait_traits<std::chrono::steady_clock>,
+                                             asio::io_context::executor_type>;
+
     /// Shared with the timer's handler, which may be queued already when the connection ends.
     struct State {
-        asio::steady_timer timer;
+        Timer timer;
         asio::ip::tcp::socket* socket;  // null once the connection has ended
         const Clock& clock;
         Clock::time_point deadline = Clock::time_point::max();
@@ -52,6 +57,8 @@ private:
         bool waiting = false;            // the timer's handler is yet to run
         bool expired = false;
     };
+
+    struct Handler;
 
     static void wait(const std::shared_ptr<State>& state);
 

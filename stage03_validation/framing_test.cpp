@@ -22,7 +22,7 @@ namespace {
 
 /// Answers each request as the server of stage 3 does.
 asio::awaitable<void> serve(tcp::socket socket, SessionLimits limits, bool& ended) {
-    Session session{std::move(socket), limits};
+    Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
         const auto message = read_event(*request);
         const auto* refusal = std::get_if<Response>(&message);

@@ -40,7 +40,7 @@ Response answer(const Request& request) {
 
 /// Answers one client's requests in order until the session is over.
 asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
-    Session session{std::move(socket), options.limits};
+    Session session{socket, options.limits};
     while (const Request* request = co_await session.next()) {
         session.reply(answer(*request));
     }

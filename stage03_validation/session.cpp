@@ -34,8 +34,8 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
                      "time for a refused client to stop sending");
 }
 
-Session::Session(asio::ip::tcp::socket socket, const SessionLimits& limits, const Clock& clock)
-    : socket_{std::move(socket)}, limits_{limits}, clock_{clock}, deadline_{socket_, clock} {
+Session::Session(asio::ip::tcp::socket& socket, const SessionLimits& limits, const Clock& clock)
+    : socket_{socket}, limits_{limits}, clock_{clock}, deadline_{socket_, clock} {
     asio::error_code broken_already;
     socket_.non_blocking(true, broken_already);
 }

@@ -29,8 +29,8 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits);
 /// refusal is answered in words. A client's error ends its session and is never an exception.
 class Session {
 public:
-    /// The socket is the session's from here on, and closed with it. Limits and clock outlive it.
-    Session(asio::ip::tcp::socket socket, const SessionLimits& limits,
+    /// Refers to all three, which outlive it. Nobody else uses the socket meanwhile.
+    Session(asio::ip::tcp::socket& socket, const SessionLimits& limits,
             const Clock& clock = Clock::steady());
 
     /// The next request, in order of arrival; null when the session is over. It is good until the
@@ -79,7 +79,7 @@ private:
     Phase phase() const { return exchange_ ? exchange_->parser.phase() : Phase::idle; }
     std::chrono::milliseconds patience(Phase phase) const;
 
-    asio::ip::tcp::socket socket_;
+    asio::ip::tcp::socket& socket_;
     const SessionLimits& limits_;
     const Clock& clock_;
     Deadline deadline_;                   // refers to socket_, so it goes first

@@ -76,7 +76,7 @@ private:
 /// Answers each request with its own body.
 asio::awaitable<void> echo(tcp::socket socket, SessionLimits limits, const Clock& clock,
                            bool& ended) {
-    Session session{std::move(socket), limits, clock};
+    Session session{socket, limits, clock};
     while (const Request* request = co_await session.next()) {
         session.reply({.body = std::string{request->body}});
     }

@@ -65,7 +65,7 @@ Response answer(const Request& request, Server& server) {
 
 /// Answers one client's requests in order until the session is over.
 asio::awaitable<void> handle(tcp::socket socket, Server& server) {
-    Session session{std::move(socket), server.options.limits};
+    Session session{socket, server.options.limits};
     while (const Request* request = co_await session.next()) {
         session.reply(answer(*request, server));
     }

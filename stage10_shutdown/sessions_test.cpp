@@ -45,7 +45,7 @@ private:
     }
 
     asio::awaitable<void> handle(tcp::socket socket) {
-        Session session{std::move(socket), limits_};
+        Session session{socket, limits_};
         const Sessions::Entry entry{sessions_, session};
         while (const Request* request = co_await session.next()) {
             session.reply({.body = std::string(request->body)});
