@@ -218,7 +218,7 @@ void Session::refuse(const Response& response) {
 
 Session::Exchange& Session::exchange() {
     if (!exchange_) {
-        exchange_ = std::make_unique<Exchange>(Exchange{RequestParser{limits_.http}});
+        exchange_ = std::make_unique<Exchange>(limits_.http);
     }
     return *exchange_;
 }

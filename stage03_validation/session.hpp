@@ -63,9 +63,11 @@ private:
     /// What a session needs while it has a request in hand, or a part of one. Most connections have
     /// none most of the time, and hold next to nothing then.
     struct Exchange {
+        explicit Exchange(const HttpLimits& limits) : parser{limits} {}
+
         RequestParser parser;
-        std::string output = {};     // answers on their way ...
-        Clock::time_point now = {};  // ... and when the first of them was given
+        std::string output;     // answers on their way ...
+        Clock::time_point now;  // ... and when the first of them was given
     };
 
     bool takes_last_look() const { return finishing_ && phase() == Phase::idle; }
