@@ -24,6 +24,11 @@ void CommandLine::add(const std::string& flag, bool& value, const std::string& h
     app_->add_flag(flag, value, help);
 }
 
+void CommandLine::add(const std::string& flag, std::vector<std::string>& values,
+                      const std::string& help) {
+    app_->add_option(flag, values, help)->allow_extra_args(false);
+}
+
 void CommandLine::add(const std::string& flag, std::uint16_t& value, const std::string& help) {
     app_->add_option(flag, value, help)->capture_default_str()->check(CLI::Range(0, 65535));
 }

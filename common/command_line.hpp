@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -22,6 +23,10 @@ public:
 
     void add(const std::string& flag, std::string& value, const std::string& help);
     void add(const std::string& flag, bool& value, const std::string& help);
+
+    /// A flag that may be given several times, with one value each time.
+    void add(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+
     void add(const std::string& flag, std::uint16_t& value, const std::string& help);
     void add(const std::string& flag, std::size_t& value, std::size_t min, std::size_t max,
              const std::string& help);

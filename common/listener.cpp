@@ -79,6 +79,12 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
     }
 }
 
+int Listener::release() {
+    acceptor_.native_non_blocking(true);
+    acceptor_.set_option(tcp::no_delay{true});  // as Linux has it, its connections inherit that
+    return acceptor_.release();
+}
+
 void Listener::close() {
     asio::error_code closed_anyway;
     acceptor_.close(closed_anyway);

@@ -39,6 +39,10 @@ public:
     /// The one that it got where 0 was asked for.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
+    /// The listening socket itself, for who waits for clients in another way, and no longer ours. It
+    /// is non-blocking, and what it accepts has Nagle's algorithm off from the start.
+    int release();
+
     /// Nobody gets in from here on: the kernel refuses clients, and async_accept() never returns.
     void close();
 
