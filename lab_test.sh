@@ -54,7 +54,8 @@ refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz eve
 refused "lab: lint takes what the path of some files begins with, not 'stages'" lint stages
 refused "lab: versions takes no argument, got 'all'" versions all
 refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
-refused "lab: there is a bench for stages 2, 5, 8 and 9, not for '7'" bench 7
+refused "lab: there is a bench for stages 2, 5, 8 and 9, for all of these, and one without a number, not for '7'" bench 7
+refused "lab: bench all takes nothing more, got '--rounds 1'" bench all --rounds 1
 refused "lab: there is no experiment '' (see ./lab help)" experiment --record
 refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
