@@ -131,7 +131,7 @@ http {
 }
 
 /// NAME=COMMAND. Where the command takes a port it need not say which one it has, and nobody reads
-/// what it prints.
+/// what it prints. Throws std::runtime_error where the flag is no such thing.
 Server peer(const std::string& flag) {
     const std::size_t sign = flag.find('=');
     const std::string name = flag.substr(0, sign);
@@ -139,8 +139,8 @@ Server peer(const std::string& flag) {
         return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
     });
     if (sign == flag.npos || sign == 0 || !good) {
-        fail(fmt::format(
-            "--peer: '{}' is not NAME=COMMAND, such as mine='./server --port {{port}}'", flag));
+        throw std::runtime_error{fmt::format(
+            "--peer: '{}' is not NAME=COMMAND, such as mine='./server --port {{port}}'", flag)};
     }
     const std::string command = flag.substr(sign + 1);
     const bool has_port = command.find("{port}") != command.npos;

@@ -1,7 +1,9 @@
 // The floor: what a request costs at the least. A bare epoll loop on one thread, which answers each
 // head with the same bytes and understands nothing: what another server costs more, it costs for
-// what it does. The shortcuts: whatever comes before an empty line is a head, "Connection: close"
-// is looked for in what comes with one read, and who does not read its answers is dropped.
+// what it does. (Who serves one client after the other does without epoll: where each request has a
+// connection of its own, stage 1 costs less.) The shortcuts: whatever comes before an empty line is
+// a head, "Connection: close" is looked for in what comes with one read, and who does not read its
+// answers is dropped.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,13 +94,12 @@ bool serve(int client, std::uint8_t& carried) {
                 }
                 continue;
             }
-            int client = 0;
-            while ((client = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK)) >= 0) {
+            const int client = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+            if (client >= 0) {
                 carried.resize(std::max(carried.size(), static_cast<std::size_t>(client) + 1));
                 carried[static_cast<std::size_t>(client)] = 0;
                 watch(client);
-            }
-            if (errno != EAGAIN && errno != ECONNABORTED) {
+            } else if (errno != EAGAIN && errno != ECONNABORTED) {
                 fail(std::strerror(errno));
             }
         }
