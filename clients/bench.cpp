@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -60,16 +59,9 @@ struct Server {
 };
 
 /// A program's path, or nothing where it is not installed. nginx lies where only root looks.
-std::string find_program(const std::string& name) {
-    const char* const path = std::getenv("PATH");
-    std::istringstream directories{fmt::format("{}:/usr/sbin", path == nullptr ? "" : path)};
-    for (std::string directory; std::getline(directories, directory, ':');) {
-        const std::string file = directory + "/" + name;
-        if (access(file.c_str(), X_OK) == 0) {
-            return file;
-        }
-    }
-    return "";
+std::string find_program(std::string_view name) {
+    Process shell{fmt::format("PATH=$PATH:/usr/sbin; command -v {}", name)};
+    return shell.wait_for_line("", 5s).value_or("");
 }
 
 /// One of ours, on the port that is filled in. What it prints of each job is printed to nobody.

@@ -37,14 +37,15 @@ std::vector<Row> rows_of(const std::filesystem::path& csv) {
     };
     std::vector<Row> rows;
     const std::vector<std::string> lines = lines_of(csv);
+    const std::vector<std::string> names = cells(lines.at(0));
     for (std::size_t i = 1; i < lines.size(); ++i) {
-        const std::vector<std::string> names = cells(lines[0]);
         const std::vector<std::string> values = cells(lines[i]);
         REQUIRE(values.size() == names.size());
-        Row& row = rows.emplace_back();
+        Row row;
         for (std::size_t column = 0; column < names.size(); ++column) {
             row[names[column]] = values[column];
         }
+        rows.push_back(std::move(row));
     }
     return rows;
 }

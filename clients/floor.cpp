@@ -13,9 +13,9 @@
 #include <asio.hpp>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "common/http.hpp"
@@ -100,7 +100,7 @@ bool serve(int client, std::uint8_t& carried) {
                 carried[static_cast<std::size_t>(client)] = 0;
                 watch(client);
             } else if (errno != EAGAIN && errno != ECONNABORTED) {
-                fail(std::strerror(errno));
+                fail(std::generic_category().message(errno));
             }
         }
     }
