@@ -117,7 +117,7 @@ http {
 }
 )";
     return fmt::format(
-        "cd {} && sed 's/PORT/{{port}}/' for_any_port.conf >nginx.conf && "
+        "cd '{}' && sed 's/PORT/{{port}}/' for_any_port.conf >nginx.conf && "
         "exec {} -e /dev/null -p . -c nginx.conf",
         folder.string(), nginx);
 }
@@ -237,7 +237,7 @@ public:
         return sum;
     }
 
-    /// The memory of its processes that is no swapped or untouched one, counted and not estimated.
+    /// What its processes have in memory, counted: VmRSS is an estimate.
     long resident_kib() {
         long sum = 0;
         for (const pid_t pid : processes()) {
