@@ -336,11 +336,13 @@ Run run_load(const Scenario& scenario, const Server& server, const Options& opti
     const Figures figures = run_wrk(scenario, running.target(), options.seconds);
     const std::chrono::duration<double, std::micro> used = running.processor_time() - before;
     // wrk counts what is not 2xx in passing; which of them are 503 it has to look at. That would
-    // slow down what is measured, so it looks at as much again afterwards, for a second.
+    // slow down what is measured, so it looks at as much again afterwards, for a second. What does
+    // not come any more under that smaller load was too much of it: a 503.
     double unavailable = 0;
     if (figures.not_2xx > 0) {
         const Figures seen = run_wrk(scenario, running.target(), 1, true);
-        unavailable = seen.not_2xx > 0 ? seen.unavailable / seen.not_2xx * figures.not_2xx : 0;
+        unavailable =
+            seen.not_2xx > 0 ? seen.unavailable / seen.not_2xx * figures.not_2xx : figures.not_2xx;
     }
     return {.cpu_us = used.count() / figures.requests,
             .per_second = figures.requests / figures.duration * 1e6,
