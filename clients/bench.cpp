@@ -547,7 +547,7 @@ void bench(const Options& options, const std::vector<std::string>& scenarios, st
         const Running starts{server};  // or does not: to be known before minutes are spent
     }
     if (!options.stages && find_program("nginx").empty()) {
-        notice("nginx is left out: it is not installed (./lab setup)");
+        notice("nginx is left out: it is not installed (Debian's package nginx-light)");
     }
     print_heads(options, csv);
     for (const Scenario& scenario : loads) {

@@ -219,7 +219,7 @@ void tell(std::FILE* csv, std::string_view what, double measured, std::string_vi
                                        : fmt::format("{:<68}   {:>15}", row,
                                                      fmt::format("{} {}", claimed, unit)));
     std::fflush(stdout);
-    fmt::print(csv, "{},{},{:.{}f},{}\n", what, unit, measured, digits, claimed);
+    fmt::print(csv, "{},{:.{}f},{},{}\n", what, measured, digits, claimed, unit);
 }
 
 /// Something that is measured in each of several rounds.
@@ -273,7 +273,7 @@ void measure_costs(std::size_t rounds, std::size_t divide, std::size_t descripto
     const std::size_t connections =
         std::min(descriptors_max - std::min(descriptors_max, others), connections_claimed) / divide;
     fmt::print("{:<50}   {:>15}   {:>15}\n", "", "measured", "claimed");
-    fmt::print(csv, "what,unit,measured,claimed\n");
+    fmt::print(csv, "what,measured,claimed,unit\n");
     // Memory first, while there is none that was used before.
     const double coroutine = coroutine_memory(100'000 / divide);
     const double thread = thread_memory(1'000 / divide);

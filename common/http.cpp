@@ -119,6 +119,8 @@ void append_response(std::string& out, const Response& response, const Request& 
                                             ? "Connection: close\r\n"
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
+    constexpr std::size_t head_bytes = 192;  // and mostly less
+    out.reserve(out.size() + head_bytes + response.fields.size() + response.body.size());
     fmt::format_to(std::back_inserter(out),
                    FMT_COMPILE("HTTP/1.1 {} {}\r\n"
                                "Date: {}\r\n"

@@ -148,6 +148,8 @@ void Session::expect_bytes() {
     deadline_.expire_at(due_);
     if (phase == Phase::idle && !exchange_->parser.has_bytes()) {
         exchange_.reset();
+    } else {
+        std::string{}.swap(exchange_->output);  // it has been sent, and may have been long
     }
 }
 

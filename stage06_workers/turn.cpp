@@ -37,6 +37,12 @@ void Turn::notify_later(TurnCondition& condition) {
     }
 }
 
+void Turn::settle() {
+    if (Turn* const turn = current()) {
+        turn->notify_now();
+    }
+}
+
 void Turn::notify_now() {
     while (!owed_.empty()) {
         TurnCondition* const condition = owed_.back();

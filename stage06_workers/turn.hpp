@@ -31,9 +31,13 @@ public:
 
     /// Notifies one at the end of the turn, or when there are many. The condition lives till then.
     void notify_later(TurnCondition& condition);
-    void notify_now();
+
+    /// Notifies all that this thread owes: for whoever can't go on until the others do.
+    static void settle();
 
 private:
+    void notify_now();
+
     /// More would wait for too long, and what they are to work on would pile up.
     static constexpr std::size_t owed_max = 64;
 
@@ -47,9 +51,7 @@ class TurnCondition {
 public:
     template <typename Lock>
     void wait(Lock& lock) {
-        if (Turn* const turn = Turn::current()) {
-            turn->notify_now();  // whoever is owed may be the one that we are about to wait for
-        }
+        Turn::settle();  // whoever is owed may be the one that we are about to wait for
         ++waiting_;
         condition_.wait(lock);
         --waiting_;

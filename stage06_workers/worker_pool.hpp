@@ -27,7 +27,20 @@ namespace unfreeze {
 /// What the workers take their jobs from: the queue of stage 5, whose workers are woken once for
 /// all that an I/O thread brings in a turn, and not for each job.
 template <typename Job>
-using JobQueue = BoundedQueue<Job, std::mutex, TurnCondition>;
+class JobQueue : public BoundedQueue<Job, std::mutex, TurnCondition> {
+public:
+    using BoundedQueue<Job, std::mutex, TurnCondition>::BoundedQueue;
+
+    /// Where there is no room, those who make some are woken at once.
+    PushStatus try_push(Job&& job) {
+        const PushStatus status =
+            BoundedQueue<Job, std::mutex, TurnCondition>::try_push(std::move(job));
+        if (status == PushStatus::full) {
+            Turn::settle();
+        }
+        return status;
+    }
+};
 
 /// Threads that take jobs off one queue, as many at a time as there are threads. They share nothing
 /// but the queue, which hands each job to one of them.

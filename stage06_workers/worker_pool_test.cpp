@@ -65,6 +65,32 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
     CHECK(queue.try_push({}) == PushStatus::closed);
 }
 
+TEST_CASE("Where there is no room, sleeping workers are woken to make some") {
+    JobQueue<Event> queue{2};
+    std::atomic<int> done = 0;
+    const WorkerPool pool{1, queue, [&](const Event&, std::size_t) { ++done; }};
+    const auto wait_until_done = [&](int jobs) {
+        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        while (done < jobs && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        return done >= jobs;
+    };
+    CHECK(queue.try_push({}) == PushStatus::success);
+    CHECK(wait_until_done(1));
+    std::this_thread::sleep_for(20ms);  // so that it waits again, which nobody can see
+    asio::io_context io{1};
+    const Turn turn{io};
+    bool woken = false;
+    asio::post(io, [&] {
+        while (queue.try_push({}) == PushStatus::success) {
+        }
+        woken = wait_until_done(3);  // and not at the end of this turn
+    });
+    io.run();
+    CHECK(woken);
+}
+
 TEST_CASE("Whoever waits for the end learns of it, or that it has not come in time") {
     JobQueue<Event> queue{10};
     std::promise<void> let_go;

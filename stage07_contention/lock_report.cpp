@@ -60,15 +60,12 @@ LockReport::LockReport(asio::io_context& io) : LockReport{} {
 
 void LockReport::add(std::size_t worker, std::string_view user, std::int64_t balance,
                      std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
-    {
-        const std::lock_guard lock{mutex_};
-        second_.add(waited, held);
-        total_.add(waited, held);
-        if (second_.jobs() > lines_a_second_max) {
-            return;
-        }
+    const std::lock_guard lock{mutex_};
+    second_.add(waited, held);
+    total_.add(waited, held);
+    if (second_.jobs() <= lines_a_second_max) {
+        print(to_line(worker, user, balance, waited, held));
     }
-    print(to_line(worker, user, balance, waited, held));
 }
 
 void LockReport::print_each_second(const std::stop_token& stop) {

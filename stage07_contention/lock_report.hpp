@@ -63,7 +63,7 @@ private:
     void print_at_the_end(int signal);
 
     std::optional<asio::signal_set> signals_;
-    std::mutex mutex_;  // guards the two below
+    std::mutex mutex_;  // guards the two below, and keeps lines in order
     LockFigures second_;
     LockFigures total_;
     std::condition_variable_any stopped_;
