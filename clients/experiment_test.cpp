@@ -112,7 +112,8 @@ TEST_CASE("The experiment of levels sees what each of them gives") {
     CHECK(number(rows[2], "jobs_per_second") > 1.5 * mutex);  // 4 shards
     CHECK(number(rows[2], "jobs_per_second") < 4.4 * mutex);
     CHECK(number(rows[3], "jobs_per_second") > 1.5 * number(rows[2], "jobs_per_second"));
-    CHECK(number(rows[0], "query_p50_ms") > number(rows[3], "query_p50_ms"));
+    // In a second one query may come to its end at the mutex, or none: that has no quantile.
+    CHECK(10 * number(rows[0], "queries_per_second") < number(rows[3], "queries_per_second"));
 }
 
 TEST_CASE("The experiment of stages sees what each of them answers under its load") {
@@ -191,7 +192,8 @@ TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the
         INFO(row.at("stage") << " at " << at << ": " << answered_after);
         CHECK((row.at("silent_clients") == "20") == (at >= 2'000 && at < 4'000));
         if (row.at("stage") == "1" && row.at("silent_clients") == "20") {
-            CHECK(at + answered_after > 3'990);  // not before they left
+            // Not before they left; a probe may have been sent late on a machine that stood still.
+            CHECK(at + answered_after > 3'900);
             CHECK(at + answered_after < 4'500);
             ++frozen;
         } else {
