@@ -125,10 +125,12 @@ void append_response(std::string& out, const Response& response, const Request& 
                    FMT_COMPILE("HTTP/1.1 {} {}\r\n"
                                "Date: {}\r\n"
                                "Content-Type: {}\r\n"
-                               "Content-Length: {}\r\n"
-                               "{}{}\r\n"),
+                               "Content-Length: {}\r\n"),
                    response.status, reason_phrase(response.status), http_date(now),
-                   response.content_type, response.body.size(), response.fields, connection);
+                   response.content_type, response.body.size());
+    out += response.fields;
+    out += connection;
+    out += "\r\n";
     if (request.method != "HEAD") {
         out += response.body;
     }
