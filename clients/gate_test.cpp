@@ -501,7 +501,6 @@ TEST_CASE("What the gate is told wrongly ends in one sentence") {
 
 namespace {
 
-/// What a server says at its end, which is in good order.
 /// Ends it in good order, and has its account.
 Counts end(ServerProcess& server) {
     kill(server.process().pid(), SIGTERM);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "clients/account.hpp"
+#include "clients/choice.hpp"
 #include "clients/load.hpp"
 #include "clients/measurements.hpp"
 #include "clients/process.hpp"
@@ -218,10 +219,8 @@ int main(int argc, char** argv) {
     std::string only = "all";
     std::string list = "0.5,1,2,5,10";
     std::string file = "/dev/null";
-    std::string names = "all";
     std::string help = "all, or one";
     for (const Overloaded& server : servers) {
-        names += fmt::format(", {}", server.name);
         help += fmt::format("; {}: {}", server.name, server.what);
     }
     CommandLine command_line{"Offers servers more than they can do, and counts what is of use."};
@@ -235,7 +234,7 @@ int main(int argc, char** argv) {
     const std::vector<double> times = read_times(list);
     if (only != "all" && std::none_of(servers.begin(), servers.end(),
                                       [&](const Overloaded& s) { return s.name == only; })) {
-        fail(fmt::format("there is no '{}', but: {}", only, names));
+        fail(fmt::format("there is no '{}', but: all, {}", only, names_of(servers)));
     }
     // Where nobody is refused, all of them are there at a time; and what a process has open anyway.
     const double most = *std::max_element(times.begin(), times.end()) * options.capacity() *

@@ -15,12 +15,19 @@ namespace {
 
 using Queue = BoundedQueue<int, std::mutex, TurnCondition>;
 
-/// A thread that takes all that comes, and counts it.
+/// A queue, and a thread that takes all that comes and counts it. When it has been made, the thread
+/// waits: it has taken one, and a moment has passed. (Nobody can see it wait. Where it did not, the
+/// tests below would see less than there is and not more.)
 class Taker {
 public:
-    explicit Taker(Queue& queue) : queue_{queue} {}
+    explicit Taker(std::size_t capacity) : queue{capacity} {
+        CHECK(queue.try_push(0) == PushStatus::success);
+        CHECK(takes(1));
+        taken_ = 0;
+        std::this_thread::sleep_for(20ms);
+    }
 
-    ~Taker() { queue_.close(); }
+    ~Taker() { queue.close(); }
 
     Taker(const Taker&) = delete;
     Taker& operator=(const Taker&) = delete;
@@ -34,41 +41,31 @@ public:
         return taken_ >= wanted;
     }
 
-    /// Takes one and goes back to wait. (Nobody can see it wait: a moment later it does, and where
-    /// it did not, the tests below would see less than there is and not more.)
-    void settle() {
-        CHECK(queue_.try_push(0) == PushStatus::success);
-        CHECK(takes(1));
-        taken_ = 0;
-        std::this_thread::sleep_for(20ms);
+    void push(int items) {
+        for (int i = 0; i < items; ++i) {
+            CHECK(queue.try_push(int{i}) == PushStatus::success);
+        }
     }
 
+    Queue queue;
+
 private:
-    Queue& queue_;
     std::atomic<int> taken_ = 0;
     std::jthread thread_{[this] {
-        while (queue_.pop()) {
+        while (queue.pop()) {
             ++taken_;
         }
     }};
 };
 
-void push(Queue& queue, int items) {
-    for (int i = 0; i < items; ++i) {
-        CHECK(queue.try_push(int{i}) == PushStatus::success);
-    }
-}
-
 }  // namespace
 
 TEST_CASE("Who waits is woken when the handlers that were ready have run") {
-    Queue queue{100};
-    Taker taker{queue};
-    taker.settle();
+    Taker taker{100};
     asio::io_context io{1};
     const Turn turn{io};
     bool woken_early = false;
-    asio::post(io, [&] { push(queue, 3); });
+    asio::post(io, [&] { taker.push(3); });
     asio::post(io, [&] { woken_early = taker.takes(1, 50ms); });
     io.run();
     CHECK(!woken_early);
@@ -76,14 +73,12 @@ TEST_CASE("Who waits is woken when the handlers that were ready have run") {
 }
 
 TEST_CASE("Where much comes in one turn, nobody waits for its end") {
-    Queue queue{100};
-    Taker taker{queue};
-    taker.settle();
+    Taker taker{100};
     asio::io_context io{1};
     const Turn turn{io};
     bool woken = false;
     asio::post(io, [&] {
-        push(queue, 80);
+        taker.push(80);
         woken = taker.takes(1);
     });
     io.run();
@@ -92,14 +87,12 @@ TEST_CASE("Where much comes in one turn, nobody waits for its end") {
 }
 
 TEST_CASE("An I/O thread that waits itself wakes first whom it owes it") {
-    Queue queue{2};
-    Taker taker{queue};
-    taker.settle();
+    Taker taker{2};
     asio::io_context io{1};
     const Turn turn{io};
     asio::post(io, [&] {
         for (int i = 0; i < 10; ++i) {
-            CHECK(queue.push(int{i}) == PushStatus::success);
+            CHECK(taker.queue.push(int{i}) == PushStatus::success);
         }
     });
     io.run();
@@ -107,14 +100,12 @@ TEST_CASE("An I/O thread that waits itself wakes first whom it owes it") {
 }
 
 TEST_CASE("A loop that is stopped in the middle of a turn leaves nobody waiting") {
-    Queue queue{100};
-    Taker taker{queue};
-    taker.settle();
+    Taker taker{100};
     asio::io_context io{1};
     {
         const Turn turn{io};
         asio::post(io, [&] {
-            push(queue, 3);
+            taker.push(3);
             io.stop();
         });
         io.run();
@@ -123,15 +114,13 @@ TEST_CASE("A loop that is stopped in the middle of a turn leaves nobody waiting"
 }
 
 TEST_CASE("Each turn wakes anew, and a thread without turns wakes at once") {
-    Queue queue{100};
-    Taker taker{queue};
-    taker.settle();
-    push(queue, 1);
+    Taker taker{100};
+    taker.push(1);
     CHECK(taker.takes(1));
     asio::io_context io{1};
     const Turn turn{io};
     for (int done = 2; done < 5; ++done) {
-        asio::post(io, [&] { push(queue, 1); });
+        asio::post(io, [&] { taker.push(1); });
         io.restart();
         io.run();
         CHECK(taker.takes(done));
