@@ -109,7 +109,8 @@ TEST_CASE("The floor answers as the last stage does, each request once, however 
 TEST_CASE("The floor answers many requests at once, and closes behind the last one") {
     constexpr std::size_t requests = 200;  // more than it reads at a time
     ServerProcess floor{server_command("floor")};
-    ServerProcess last{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
+    ServerProcess last{
+        server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0 --queue-capacity 1000")};
     std::string bytes;
     for (std::size_t n = 1; n < requests; ++n) {
         bytes += post(event);
