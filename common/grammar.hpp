@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 // The small words of HTTP (RFC 9110 section 5.6), shared by the request parser and the clients'
@@ -39,13 +42,22 @@ constexpr bool is_control_char(char c) {
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-/// Looks at every byte, without a branch for each.
-constexpr bool contains_control_char(std::string_view text) {
-    bool found = false;
-    for (const char c : text) {
-        found |= is_control_char(c);
+/// Hardly any text does, so eight bytes are asked at a time whether one of them may be a control:
+/// below the space, as the tab is too, or DEL. Only from there on is each asked for itself.
+inline bool contains_control_char(std::string_view text) {
+    constexpr std::uint64_t each = 0x01'01'01'01'01'01'01'01;
+    std::size_t i = 0;
+    for (; i + sizeof each <= text.size(); i += sizeof each) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, text.data() + i, sizeof bytes);
+        const std::uint64_t zero_if_del = bytes ^ (0x7f * each);
+        const std::uint64_t below_space = (bytes - 0x20 * each) & ~bytes;
+        const std::uint64_t is_del = (zero_if_del - each) & ~zero_if_del;
+        if (((below_space | is_del) & (0x80 * each)) != 0) {
+            break;
+        }
     }
-    return found;
+    return std::any_of(text.begin() + i, text.end(), is_control_char);
 }
 
 constexpr bool is_token(std::string_view text) {
@@ -76,11 +88,14 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
 
 /// Without the spaces and tabs around it: OWS (RFC 9110 5.6.3).
 constexpr std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) {
-        return {};
+    const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+    while (!text.empty() && is_space(text.front())) {
+        text.remove_prefix(1);
     }
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+    while (!text.empty() && is_space(text.back())) {
+        text.remove_suffix(1);
+    }
+    return text;
 }
 
 /// Calls `each` with every element of a comma-separated list; empty elements are skipped, as
@@ -104,7 +119,7 @@ struct Field {
     std::string_view value;
 };
 
-constexpr Field parse_field(std::string_view line) {
+inline Field parse_field(std::string_view line) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) ||
         contains_control_char(line)) {

@@ -693,6 +693,25 @@ TEST_CASE("Tokens and control bytes are told from all others") {
     CHECK_FALSE(is_token("ab:"));
 }
 
+TEST_CASE("A control byte is found wherever it stands in a text") {
+    for (const char filling : {'a', ' ', '\t', '\x80', '\xff'}) {
+        for (std::size_t size = 0; size < 20; ++size) {
+            std::string text(size, filling);
+            CHECK_FALSE(contains_control_char(text));
+            for (char& place : text) {
+                for (int byte = 0; byte < 256; ++byte) {
+                    place = static_cast<char>(byte);
+                    if (contains_control_char(text) != is_control_char(place)) {
+                        CAPTURE(filling, size, &place - text.data(), byte);
+                        FAIL();
+                    }
+                }
+                place = filling;
+            }
+        }
+    }
+}
+
 TEST_CASE("Letters are the same in any case, and nothing else is") {
     CHECK(equals_ignoring_case("Content-LENGTH", "cONTENT-length"));
     CHECK(equals_ignoring_case("AZaz09", "azAZ09"));
