@@ -1,6 +1,6 @@
 #include "common/http.hpp"
 
-#include <fmt/compile.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +12,8 @@
 
 namespace unfreeze {
 namespace {
+
+using std::string_view_literals::operator""sv;
 
 constexpr std::size_t npos = std::string_view::npos;
 
@@ -121,16 +123,16 @@ void append_response(std::string& out, const Response& response, const Request& 
                                                                      : "";
     constexpr std::size_t head_bytes = 192;  // and mostly less
     out.reserve(out.size() + head_bytes + response.fields.size() + response.body.size());
-    fmt::format_to(std::back_inserter(out),
-                   FMT_COMPILE("HTTP/1.1 {} {}\r\n"
-                               "Date: {}\r\n"
-                               "Content-Type: {}\r\n"
-                               "Content-Length: {}\r\n"),
-                   response.status, reason_phrase(response.status), http_date(now),
-                   response.content_type, response.body.size());
-    out += response.fields;
-    out += connection;
-    out += "\r\n";
+    const fmt::format_int status{response.status};
+    const fmt::format_int length{response.body.size()};
+    for (const std::string_view piece :
+         {"HTTP/1.1 "sv, std::string_view{status.data(), status.size()}, " "sv,
+          reason_phrase(response.status), "\r\nDate: "sv, http_date(now), "\r\nContent-Type: "sv,
+          response.content_type, "\r\nContent-Length: "sv,
+          std::string_view{length.data(), length.size()}, "\r\n"sv, response.fields, connection,
+          "\r\n"sv}) {
+        out += piece;
+    }
     if (request.method != "HEAD") {
         out += response.body;
     }
