@@ -1,10 +1,13 @@
 #include "stage03_validation/event.hpp"
 
 #include <fmt/format.h>
+#include <rapidjson/allocators.h>
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
+#include <array>
+#include <cstddef>
 #include <limits>
 #include <optional>
 
@@ -79,12 +82,12 @@ public:
     bool EndArray(rapidjson::SizeType) { return shallower(); }
 
     /// The event, once the reader has come to the end.
-    std::variant<Event, EventError> result() const {
+    std::variant<Event, EventError> result() && {
         if (!user_ || !action_ || !amount_) {
             const char* missing = !user_ ? "user" : !action_ ? "action" : "amount";
             return EventError{fmt::format("member '{}' is missing", missing), true};
         }
-        return Event{*user_, *action_, *amount_};
+        return Event{*std::move(user_), *std::move(action_), *amount_};
     }
 
     /// Why the reader was stopped; empty where it stopped by itself.
@@ -150,7 +153,11 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
     constexpr unsigned flags =
         rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
     rapidjson::MemoryStream stream{json.data(), json.size()};
-    rapidjson::Reader reader;
+    // What the reader has to remember finds room here, unless it is much.
+    alignas(std::max_align_t) std::array<char, 1024> room;
+    rapidjson::MemoryPoolAllocator<> allocator{room.data(), room.size()};
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<>>
+        reader{&allocator};
     EventReader event;
     const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, event);
     if (!event.error().empty()) {
@@ -164,7 +171,7 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
         // The reader takes a NUL for the end of its text.
         return EventError{.detail = fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
-    return event.result();
+    return std::move(event).result();
 }
 
 std::variant<Event, Response> read_event(const Request& request) {
