@@ -57,7 +57,7 @@ inline bool contains_control_char(std::string_view text) {
             break;
         }
     }
-    return std::any_of(text.begin() + i, text.end(), is_control_char);
+    return std::any_of(text.begin() + i, text.end(), [](char c) { return is_control_char(c); });
 }
 
 constexpr bool is_token(std::string_view text) {

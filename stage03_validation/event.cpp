@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <rapidjson/allocators.h>
 #include <rapidjson/error/en.h>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
@@ -150,12 +150,15 @@ private:
 
 std::variant<Event, EventError> parse_event(std::string_view json) {
     // Iterative, because a recursive reader's stack is the client's to overflow.
-    constexpr unsigned flags =
-        rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
-    rapidjson::MemoryStream stream{json.data(), json.size()};
-    // What the reader has to remember finds room here, unless it is much.
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
+                               rapidjson::kParseValidateEncodingFlag;
+    // A copy, whose strings are unescaped where they stand. It finds room here, as does what the
+    // reader has to remember, unless that is much.
     alignas(std::max_align_t) std::array<char, 1024> room;
     rapidjson::MemoryPoolAllocator<> allocator{room.data(), room.size()};
+    char* const text = static_cast<char*>(allocator.Malloc(json.size() + 1));
+    *std::copy(json.begin(), json.end(), text) = '\0';
+    rapidjson::InsituStringStream stream{text};
     rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<>>
         reader{&allocator};
     EventReader event;
