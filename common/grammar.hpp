@@ -42,22 +42,23 @@ constexpr bool is_control_char(char c) {
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-/// Hardly any text does, so eight bytes are asked at a time whether one of them may be a control:
-/// below the space, as the tab is too, or DEL. Only from there on is each asked for itself.
+/// Hardly any text does, so eight bytes at a time are asked first whether one of them may be a
+/// control: below the space, as the tab is too, or DEL. (The last eight may overlap the others.)
 inline bool contains_control_char(std::string_view text) {
-    constexpr std::uint64_t each = 0x01'01'01'01'01'01'01'01;
-    std::size_t i = 0;
-    for (; i + sizeof each <= text.size(); i += sizeof each) {
+    const auto may_contain = [](const char* eight_bytes) {
+        constexpr std::uint64_t each = 0x01'01'01'01'01'01'01'01;
         std::uint64_t bytes = 0;
-        std::memcpy(&bytes, text.data() + i, sizeof bytes);
+        std::memcpy(&bytes, eight_bytes, sizeof bytes);
         const std::uint64_t zero_if_del = bytes ^ (0x7f * each);
         const std::uint64_t below_space = (bytes - 0x20 * each) & ~bytes;
         const std::uint64_t is_del = (zero_if_del - each) & ~zero_if_del;
-        if (((below_space | is_del) & (0x80 * each)) != 0) {
-            break;
-        }
+        return ((below_space | is_del) & (0x80 * each)) != 0;
+    };
+    bool clean = text.size() >= 8 && !may_contain(text.data() + text.size() - 8);
+    for (std::size_t i = 0; clean && i + 8 <= text.size(); i += 8) {
+        clean = !may_contain(text.data() + i);
     }
-    return std::any_of(text.begin() + i, text.end(), [](char c) { return is_control_char(c); });
+    return !clean && std::any_of(text.begin(), text.end(), is_control_char);
 }
 
 constexpr bool is_token(std::string_view text) {
