@@ -39,7 +39,7 @@ private:
     void notify_now();
 
     /// More would wait for too long, and what they are to work on would pile up.
-    static constexpr std::size_t owed_max = 64;
+    static constexpr std::size_t owed_max = 256;
 
     asio::io_context& io_;
     std::vector<TurnCondition*> owed_;  // one as often as it is to notify
