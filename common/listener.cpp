@@ -34,6 +34,9 @@ Listener::Listener(asio::io_context& io, const ListenOptions& options)
         const tcp::endpoint endpoint = found.begin()->endpoint();
         acceptor_.open(endpoint.protocol());
         acceptor_.set_option(tcp::acceptor::reuse_address{true});  // a restart need not wait
+        // Each connection inherits it (Linux's way). An answer leaves in one write: Nagle's
+        // algorithm would only hold it back behind the last one.
+        acceptor_.set_option(tcp::no_delay{true});
         acceptor_.bind(endpoint);
         acceptor_.listen();
     } catch (const std::system_error& error) {
@@ -53,7 +56,7 @@ tcp::socket Listener::accept() {
         asio::error_code error;
         tcp::socket socket = acceptor_.accept(error);
         if (!must_pause(error)) {
-            return accepted(std::move(socket));
+            return socket;
         }
         pause_.expires_after(failure_pause);
         pause_.wait();
@@ -71,7 +74,7 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
             socket.close(error);  // too late for it
             pause_.expires_at(std::chrono::steady_clock::time_point::max());
         } else if (!must_pause(error)) {
-            co_return accepted(std::move(socket));
+            co_return socket;
         } else {
             pause_.expires_after(failure_pause);
         }
@@ -81,7 +84,6 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
 
 int Listener::release() {
     acceptor_.native_non_blocking(true);
-    acceptor_.set_option(tcp::no_delay{true});  // as Linux has it, its connections inherit that
     return acceptor_.release();
 }
 
@@ -115,13 +117,6 @@ bool Listener::must_pause(const asio::error_code& error) {
         in_failures_ = false;
     }
     return static_cast<bool>(error);
-}
-
-tcp::socket Listener::accepted(tcp::socket socket) {
-    // An answer leaves in one write: Nagle's algorithm would only hold it back behind the last one.
-    asio::error_code gone_already;
-    socket.set_option(tcp::no_delay{true}, gone_already);
-    return socket;
 }
 
 }  // namespace unfreeze

@@ -29,7 +29,7 @@ public:
     /// address is in use or is not ours.
     Listener(asio::io_context& io, const ListenOptions& options);
 
-    /// The next connection; waits for it.
+    /// The next connection, with Nagle's algorithm off; waits for it.
     tcp::socket accept();
     asio::awaitable<tcp::socket> async_accept();
 
@@ -39,8 +39,8 @@ public:
     /// The one that it got where 0 was asked for.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
-    /// The listening socket itself, for who waits for clients in another way, and no longer ours. It
-    /// is non-blocking, and what it accepts has Nagle's algorithm off from the start.
+    /// The listening socket itself, for who waits for clients in another way, and no longer ours.
+    /// It is non-blocking.
     int release();
 
     /// Nobody gets in from here on: the kernel refuses clients, and async_accept() never returns.
@@ -48,7 +48,6 @@ public:
 
 private:
     bool must_pause(const asio::error_code& error);
-    tcp::socket accepted(tcp::socket socket);
 
     asio::io_context& io_;
     tcp::acceptor acceptor_;
