@@ -33,7 +33,7 @@ struct Piece {
 /// From one side to the other. A reader puts pieces in, and a writer takes them out: two coroutines
 /// that wake each other by cancelling the timer that the other one waits on.
 struct Direction {
-    Direction(tcp::socket& from_side, tcp::socket& to_side, Verb what)
+    Direction(Socket& from_side, Socket& to_side, Verb what)
         : from{from_side}, to{to_side}, verb{what} {}
 
     /// Nobody is to wait any more, and nothing to be written.
@@ -44,20 +44,20 @@ struct Direction {
         writer.cancel();
     }
 
-    tcp::socket& from;
-    tcp::socket& to;
+    Socket& from;
+    Socket& to;
     const Verb verb;
     std::deque<Piece> pieces;
     clock::time_point last_due;
     bool over = false;  // no more pieces will be put in, or none be taken out
-    asio::steady_timer reader{from.get_executor()};
-    asio::steady_timer writer{from.get_executor()};
+    Timer reader{from.get_executor()};
+    Timer writer{from.get_executor()};
 };
 
 /// A client and the server, as it is connected for this client. Shared by the four coroutines that
 /// read and write; the last one that ends takes it, and the connections, with it.
 struct Passage {
-    Passage(tcp::socket its_client, const GateOptions& its_options, std::size_t seed)
+    Passage(Socket its_client, const GateOptions& its_options, std::size_t seed)
         : options{its_options},
           client{std::move(its_client)},
           random{static_cast<std::mt19937::result_type>(seed)} {}
@@ -66,8 +66,8 @@ struct Passage {
     void reset();
 
     const GateOptions& options;
-    tcp::socket client;
-    tcp::socket server{client.get_executor()};
+    Socket client;
+    Socket server{client.get_executor()};
     Direction requests{client, server, options.verb};
     Direction answers{server, client,
                       options.verb == Verb::delayed || options.verb == Verb::throttled
@@ -98,7 +98,7 @@ void Passage::meddle(Piece& piece) {
 /// Ends both connections at once, as a crash would, and with them the coroutines.
 void Passage::reset() {
     asio::error_code closed_already;
-    for (tcp::socket* const socket : {&client, &server}) {
+    for (Socket* const socket : {&client, &server}) {
         socket->set_option(asio::socket_base::linger{true, 0}, closed_already);
         socket->close(closed_already);
     }
@@ -107,11 +107,10 @@ void Passage::reset() {
 }
 
 /// Waits for that moment, or for less long: whoever waits for something looks whether it is there.
-asio::awaitable<void> wait(asio::steady_timer& timer,
-                           clock::time_point until = clock::time_point::max()) {
+awaitable<void> wait(Timer& timer, clock::time_point until = clock::time_point::max()) {
     timer.expires_at(until);
     asio::error_code woken;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    co_await timer.async_wait(asio::redirect_error(use_awaitable, woken));
 }
 
 /// How much is read, and so written, at a time.
@@ -126,17 +125,17 @@ std::size_t piece_bytes_max(Verb verb, const GateOptions& options) {
 }
 
 /// The next piece that `from` sends. What is to be joined gathers in the kernel meanwhile.
-asio::awaitable<Piece> read(Direction& direction, const GateOptions& options) {
+awaitable<Piece> read(Direction& direction, const GateOptions& options) {
     asio::error_code error;
     if (direction.verb == Verb::joined) {
-        co_await direction.from.async_wait(tcp::socket::wait_read,
-                                           asio::redirect_error(asio::use_awaitable, error));
-        asio::steady_timer gathering{direction.from.get_executor(), options.join_ms};
-        co_await gathering.async_wait(asio::use_awaitable);
+        co_await direction.from.async_wait(Socket::wait_read,
+                                           asio::redirect_error(use_awaitable, error));
+        Timer gathering{direction.from.get_executor(), options.join_ms};
+        co_await gathering.async_wait(use_awaitable);
     }
     std::string bytes(piece_bytes_max(direction.verb, options), '\0');
     bytes.resize(co_await direction.from.async_read_some(
-        asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error)));
+        asio::buffer(bytes), asio::redirect_error(use_awaitable, error)));
     const End end = !error ? End::none : error == asio::error::eof ? End::closed : End::reset;
     auto due = clock::now();
     if (direction.verb == Verb::delayed) {
@@ -149,7 +148,7 @@ asio::awaitable<Piece> read(Direction& direction, const GateOptions& options) {
     co_return Piece{std::move(bytes), due, end};
 }
 
-asio::awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& direction) {
+awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& direction) {
     bool last = false;
     while (!last && !direction.over) {
         Piece piece = co_await read(direction, passage->options);
@@ -168,7 +167,7 @@ asio::awaitable<void> read_all(std::shared_ptr<Passage> passage, Direction& dire
     }
 }
 
-asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& direction) {
+awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& direction) {
     asio::error_code error;
     while (!error && !(direction.over && direction.pieces.empty())) {
         if (direction.pieces.empty()) {
@@ -182,10 +181,10 @@ asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& dir
             co_await wait(direction.writer, piece.due);
         }
         co_await asio::async_write(direction.to, asio::buffer(piece.bytes),
-                                   asio::redirect_error(asio::use_awaitable, error));
+                                   asio::redirect_error(use_awaitable, error));
         if (piece.end == End::closed) {
             asio::error_code closed_already;
-            direction.to.shutdown(tcp::socket::shutdown_send, closed_already);
+            direction.to.shutdown(Socket::shutdown_send, closed_already);
         } else if (piece.end == End::reset) {
             passage->reset();
         }
@@ -193,11 +192,11 @@ asio::awaitable<void> write_all(std::shared_ptr<Passage> passage, Direction& dir
     direction.stop();
 }
 
-asio::awaitable<void> connect(std::shared_ptr<Passage> passage, bool& server_missing) {
+awaitable<void> connect(std::shared_ptr<Passage> passage, bool& server_missing) {
     const Target& server = passage->options.server;
     asio::error_code error;
     co_await passage->server.async_connect(server.endpoint(),
-                                           asio::redirect_error(asio::use_awaitable, error));
+                                           asio::redirect_error(use_awaitable, error));
     if (error && !server_missing) {
         notice(fmt::format("no server at {}: {}", server.name(), error.message()));
     }
@@ -223,9 +222,9 @@ Gate::Gate(asio::io_context& io, const GateOptions& options)
 
 /// A client costs two descriptors. Nobody is accepted before the last one has both, so clients that
 /// have one each can't wait for each other's.
-asio::awaitable<void> Gate::accept_all() {
+awaitable<void> Gate::accept_all() {
     for (std::size_t n = 0;; ++n) {
-        tcp::socket client = co_await listener_.async_accept();
+        Socket client = co_await listener_.async_accept();
         const auto executor = client.get_executor();
         const auto passage =
             std::make_shared<Passage>(std::move(client), options_, options_.seed + n);
@@ -236,7 +235,7 @@ asio::awaitable<void> Gate::accept_all() {
         }
         while (error) {
             shortage_.expires_after(100ms);
-            co_await shortage_.async_wait(asio::use_awaitable);
+            co_await shortage_.async_wait(use_awaitable);
             passage->server.open(options_.server.endpoint().protocol(), error);
         }
         asio::co_spawn(executor, connect(passage, server_missing_), stop_on_exception);

@@ -49,11 +49,11 @@ public:
     std::uint16_t port() const { return listener_.port(); }
 
 private:
-    asio::awaitable<void> accept_all();
+    awaitable<void> accept_all();
 
     const GateOptions options_;
     Listener listener_;
-    asio::steady_timer shortage_;  // between two tries to get a descriptor
+    Timer shortage_;               // between two tries to get a descriptor
     bool server_missing_ = false;  // and that has been said
 };
 

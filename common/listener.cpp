@@ -33,7 +33,7 @@ Listener::Listener(asio::io_context& io, const ListenOptions& options)
                                                      tcp::resolver::passive);
         const tcp::endpoint endpoint = found.begin()->endpoint();
         acceptor_.open(endpoint.protocol());
-        acceptor_.set_option(tcp::acceptor::reuse_address{true});  // a restart need not wait
+        acceptor_.set_option(Acceptor::reuse_address{true});  // a restart need not wait
         // Each connection inherits it (Linux's way). An answer leaves in one write: Nagle's
         // algorithm would only hold it back behind the last one.
         acceptor_.set_option(tcp::no_delay{true});
@@ -51,10 +51,10 @@ Listener::Listener(asio::io_context& io, const ListenOptions& options)
     std::fflush(stdout);  // a script may be waiting for this line at the other end of a pipe
 }
 
-tcp::socket Listener::accept() {
+Socket Listener::accept() {
     for (;;) {
         asio::error_code error;
-        tcp::socket socket = acceptor_.accept(error);
+        Socket socket = acceptor_.accept(error);
         if (!must_pause(error)) {
             return socket;
         }
@@ -63,13 +63,13 @@ tcp::socket Listener::accept() {
     }
 }
 
-asio::awaitable<tcp::socket> Listener::async_accept() { return async_accept(io_); }
+awaitable<Socket> Listener::async_accept() { return async_accept(io_); }
 
-asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
+awaitable<Socket> Listener::async_accept(asio::io_context& server) {
     for (;;) {
         asio::error_code error;
-        tcp::socket socket = co_await acceptor_.async_accept(
-            server, asio::redirect_error(asio::use_awaitable, error));
+        Socket socket =
+            co_await acceptor_.async_accept(server, asio::redirect_error(use_awaitable, error));
         if (!acceptor_.is_open()) {
             socket.close(error);  // too late for it
             pause_.expires_at(std::chrono::steady_clock::time_point::max());
@@ -78,7 +78,7 @@ asio::awaitable<tcp::socket> Listener::async_accept(asio::io_context& server) {
         } else {
             pause_.expires_after(failure_pause);
         }
-        co_await pause_.async_wait(asio::use_awaitable);
+        co_await pause_.async_wait(use_awaitable);
     }
 }
 

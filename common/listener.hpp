@@ -6,10 +6,9 @@
 #include <string>
 
 #include "common/command_line.hpp"
+#include "common/io.hpp"
 
 namespace unfreeze {
-
-using asio::ip::tcp;
 
 /// Where a server listens.
 struct ListenOptions {
@@ -30,11 +29,11 @@ public:
     Listener(asio::io_context& io, const ListenOptions& options);
 
     /// The next connection, with Nagle's algorithm off; waits for it.
-    tcp::socket accept();
-    asio::awaitable<tcp::socket> async_accept();
+    Socket accept();
+    awaitable<Socket> async_accept();
 
     /// The same, for a connection that is to be served by another io_context than the listener's.
-    asio::awaitable<tcp::socket> async_accept(asio::io_context& server);
+    awaitable<Socket> async_accept(asio::io_context& server);
 
     /// The one that it got where 0 was asked for.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
@@ -50,8 +49,8 @@ private:
     bool must_pause(const asio::error_code& error);
 
     asio::io_context& io_;
-    tcp::acceptor acceptor_;
-    asio::steady_timer pause_;  // between two tries during a shortage
+    Acceptor acceptor_;
+    Timer pause_;               // between two tries during a shortage
     bool in_failures_ = false;  // so that a shortage is reported once, not at each try
     std::chrono::steady_clock::time_point last_failure_;
 };

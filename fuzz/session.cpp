@@ -18,8 +18,8 @@ namespace {
 
 using namespace unfreeze;
 
-asio::awaitable<void> serve(asio::ip::tcp::socket socket, const SessionLimits& limits,
-                            std::size_t& answers, bool& ended) {
+awaitable<void> serve(Socket socket, const SessionLimits& limits, std::size_t& answers,
+                      bool& ended) {
     Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
         const auto event = read_event(*request);
@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     asio::io_context io;
     std::array<int, 2> ends{};
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0, "a socket pair");
-    asio::ip::tcp::socket server{io};
+    Socket server{io};
     server.assign(asio::ip::tcp::v4(), ends[1]);
     asio::co_spawn(io, serve(std::move(server), limits, answers, ended), stop_on_exception);
 

@@ -28,7 +28,7 @@ Response work(std::string_view body);
 
 /// Reads one request, answers it and closes. The shortcut taken: whatever comes before an empty
 /// line is a head, and what it says about the body's length is believed. Stage 3 stops believing.
-void handle(tcp::socket socket) {
+void handle(Socket socket) {
     try {
         std::string bytes;
         const std::size_t head = asio::read_until(socket, asio::dynamic_buffer(bytes), "\r\n\r\n");

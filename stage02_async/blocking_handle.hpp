@@ -10,7 +10,7 @@ namespace unfreeze {
 
 /// Stage 1's handling of one client, for the two programs beside this file: reads one request,
 /// waiting in the thread that calls, answers it with its own body and closes.
-inline void handle(asio::ip::tcp::socket socket) {
+inline void handle(Socket socket) {
     try {
         std::string bytes;
         const std::size_t head = asio::read_until(socket, asio::dynamic_buffer(bytes), "\r\n\r\n");

@@ -29,27 +29,27 @@ Response work(std::string_view body);
 
 /// Reads one request, answers it and closes. The shortcut taken: whatever comes before an empty
 /// line is a head, and what it says about the body's length is believed. Stage 3 stops believing.
-asio::awaitable<void> handle(tcp::socket socket) {
+awaitable<void> handle(Socket socket) {
     try {
         std::string bytes;
         const std::size_t head = co_await asio::async_read_until(
-            socket, asio::dynamic_buffer(bytes), "\r\n\r\n", asio::use_awaitable);
+            socket, asio::dynamic_buffer(bytes), "\r\n\r\n", use_awaitable);
         const std::size_t body = stated_content_length(std::string_view{bytes}.substr(0, head));
         while (bytes.size() < head + body) {
             co_await asio::async_read(socket, asio::dynamic_buffer(bytes),
-                                      asio::transfer_at_least(1), asio::use_awaitable);
+                                      asio::transfer_at_least(1), use_awaitable);
         }
         const std::string response = to_bytes(work(std::string_view{bytes}.substr(head, body)));
-        co_await asio::async_write(socket, asio::buffer(response), asio::use_awaitable);
+        co_await asio::async_write(socket, asio::buffer(response), use_awaitable);
     } catch (const asio::system_error&) {
         // The client has left, or the connection broke: its own affair, and the end of it.
     }
 }
 
 /// Accepts clients, and has each handled by a coroutine of its own.
-asio::awaitable<void> accept_all(Listener& listener) {
+awaitable<void> accept_all(Listener& listener) {
     for (;;) {
-        tcp::socket socket = co_await listener.async_accept();
+        Socket socket = co_await listener.async_accept();
         const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket)), stop_on_exception);
     }

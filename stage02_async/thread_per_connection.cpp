@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     asio::io_context io;
     Listener listener{io, options};
     for (;;) {
-        tcp::socket socket = listener.accept();
+        Socket socket = listener.accept();
         try {
             std::thread{handle, std::move(socket)}.detach();
         } catch (const std::system_error& error) {

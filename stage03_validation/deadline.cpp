@@ -33,7 +33,7 @@ struct Deadline::Handler {
     std::shared_ptr<State> state;
 };
 
-Deadline::Deadline(asio::ip::tcp::socket& socket, const Clock& clock)
+Deadline::Deadline(Socket& socket, const Clock& clock)
     : state_{std::make_shared<State>(
           State{Timer{static_cast<asio::io_context&>(socket.get_executor().context())}, &socket,
                 clock})} {}

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <memory>
 
+#include "common/io.hpp"
+
 namespace unfreeze {
 
 /// What deadlines go by: the steady clock, which never jumps, whatever is done to the wall clock. A
@@ -31,7 +33,7 @@ class Deadline {
 public:
     /// Refers to both until it is destroyed; the socket belongs to the same thread, and to an
     /// io_context without a strand.
-    Deadline(asio::ip::tcp::socket& socket, const Clock& clock);
+    Deadline(Socket& socket, const Clock& clock);
     ~Deadline();
     Deadline(const Deadline&) = delete;
     Deadline& operator=(const Deadline&) = delete;
@@ -43,15 +45,10 @@ public:
     bool expired() const;
 
 private:
-    /// A steady_timer that knows what kind of executor it has, which takes less room.
-    using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                             asio::wait_traits<std::chrono::steady_clock>,
-                                             asio::io_context::executor_type>;
-
     /// Shared with the timer's handler, which may be queued already when the connection ends.
     struct State {
         Timer timer;
-        asio::ip::tcp::socket* socket;  // null once the connection has ended
+        Socket* socket;  // null once the connection has ended
         const Clock& clock;
         Clock::time_point deadline = Clock::time_point::max();
         Clock::time_point awaited = {};  // the deadline that the timer waits for

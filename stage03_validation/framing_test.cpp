@@ -21,7 +21,7 @@ namespace {
 // ---- a session and its client -------------------------------------------------------------------
 
 /// Answers each request as the server of stage 3 does.
-asio::awaitable<void> serve(tcp::socket socket, SessionLimits limits, bool& ended) {
+awaitable<void> serve(Socket socket, SessionLimits limits, bool& ended) {
     Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
         const auto message = read_event(*request);
@@ -56,7 +56,7 @@ public:
         asio::local::stream_protocol::socket other{io_};
         asio::local::connect_pair(client_, other);
         client_.non_blocking(true);
-        tcp::socket server{io_};
+        Socket server{io_};
         server.assign(tcp::v4(), other.release());
         asio::co_spawn(io_, serve(std::move(server), {.http = row_limits}, ended_),
                        stop_on_exception);

@@ -39,7 +39,7 @@ Response answer(const Request& request) {
 }
 
 /// Answers one client's requests in order until the session is over.
-asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
+awaitable<void> handle(Socket socket, const Options& options) {
     Session session{socket, options.limits};
     while (const Request* request = co_await session.next()) {
         session.reply(answer(*request));
@@ -47,9 +47,9 @@ asio::awaitable<void> handle(tcp::socket socket, const Options& options) {
 }
 
 /// Accepts clients, and has each handled by a coroutine of its own.
-asio::awaitable<void> accept_all(Listener& listener, const Options& options) {
+awaitable<void> accept_all(Listener& listener, const Options& options) {
     for (;;) {
-        tcp::socket socket = co_await listener.async_accept();
+        Socket socket = co_await listener.async_accept();
         const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket), options), stop_on_exception);
     }

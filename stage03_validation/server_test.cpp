@@ -155,13 +155,13 @@ TEST_CASE("Clients that never read their answers are let go") {
         requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";  // the answer is eight times as long
     }
     struct Deaf {
-        tcp::socket socket;
+        Socket socket;
         std::size_t sent = 0;
     };
     asio::io_context io;
     std::list<Deaf> clients;
     while (clients.size() < 25) {
-        Deaf& client = clients.emplace_back(Deaf{tcp::socket{io}});
+        Deaf& client = clients.emplace_back(Deaf{Socket{io}});
         client.socket.connect(server.target().endpoint());
         client.socket.non_blocking(true);
     }
@@ -185,7 +185,7 @@ TEST_CASE("A refused client that never stops sending reads its answer, and no re
     ServerProcess server{server_command("stage03_validation")};
     for (int i = 0; i < 20; ++i) {
         asio::io_context io;
-        tcp::socket socket{io};
+        Socket socket{io};
         socket.connect(server.target().endpoint());
         std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n";
         bytes.append(200'000, 'x');

@@ -34,13 +34,13 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
                      "time for a refused client to stop sending");
 }
 
-Session::Session(asio::ip::tcp::socket& socket, const SessionLimits& limits, const Clock& clock)
+Session::Session(Socket& socket, const SessionLimits& limits, const Clock& clock)
     : socket_{socket}, limits_{limits}, clock_{clock}, deadline_{socket_, clock} {
     asio::error_code broken_already;
     socket_.non_blocking(true, broken_already);
 }
 
-asio::awaitable<const Request*> Session::next() {
+awaitable<const Request*> Session::next() {
     while (state_ == State::open) {
         if (exchange().output.size() >= output_bytes_max) {
             co_await flush();
@@ -69,8 +69,8 @@ asio::awaitable<const Request*> Session::next() {
         // Wait first, then read: while a client is silent no buffer waits with it.
         asio::error_code error;
         if (!takes_last_look()) {
-            co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                                        asio::redirect_error(asio::use_awaitable, error));
+            co_await socket_.async_wait(Socket::wait_read,
+                                        asio::redirect_error(use_awaitable, error));
         }
         take_bytes(error);
     }
@@ -120,7 +120,7 @@ bool Session::send_now() {
     return state_ == State::broken || output.empty();
 }
 
-asio::awaitable<void> Session::flush() {
+awaitable<void> Session::flush() {
     if (send_now()) {
         co_return;
     }
@@ -130,7 +130,7 @@ asio::awaitable<void> Session::flush() {
     std::size_t sent = 0;
     while (sent < output.size() && !error && !deadline_.expired()) {
         sent += co_await socket_.async_write_some(asio::buffer(output) + sent,
-                                                  asio::redirect_error(asio::use_awaitable, error));
+                                                  asio::redirect_error(use_awaitable, error));
     }
     if (sent < output.size()) {
         state_ = State::broken;
@@ -184,17 +184,16 @@ void Session::take_bytes(asio::error_code error) {
 
 /// Closes in two steps where the client may still be sending (RFC 9112 9.6): to close a socket with
 /// unread bytes resets the connection, and the reset can overtake the answer that says why.
-asio::awaitable<void> Session::linger() {
+awaitable<void> Session::linger() {
     asio::error_code error;
     const bool unread = exchange_ && exchange_->parser.has_bytes();
     if (state_ == State::broken || (!refused_ && !unread && socket_.available(error) == 0)) {
         co_return;
     }
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    socket_.shutdown(Socket::shutdown_send, error);
     deadline_.expire_at(clock_.now() + limits_.linger_ms);
     while (!error || error == asio::error::would_block) {
-        co_await socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                                    asio::redirect_error(asio::use_awaitable, error));
+        co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(use_awaitable, error));
         if (error || deadline_.expired()) {
             co_return;
         }

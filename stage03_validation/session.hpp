@@ -30,26 +30,25 @@ void add_session_limits(CommandLine& command_line, SessionLimits& limits);
 class Session {
 public:
     /// Refers to all three, which outlive it. Nobody else uses the socket meanwhile.
-    Session(asio::ip::tcp::socket& socket, const SessionLimits& limits,
-            const Clock& clock = Clock::steady());
+    Session(Socket& socket, const SessionLimits& limits, const Clock& clock = Clock::steady());
 
     /// The next request, in order of arrival; null when the session is over. It is good until the
     /// next call. While whole requests are at hand their answers gather, to leave in one write.
-    asio::awaitable<const Request*> next();
+    awaitable<const Request*> next();
 
     /// Answers the request that next() gave last. Each request gets one answer.
     void reply(const Response& response);
 
     /// Sends the answers that have gathered, now: for whoever takes long over the next request.
     /// A client that does not take them in time has left, as far as we can tell.
-    asio::awaitable<void> flush();
+    awaitable<void> flush();
 
     /// The request in hand is the last one: the connection closes behind its answer, and at once
     /// where there is none. Only a client that did no more than look, by GET or HEAD, may go on
     /// looking: true for such a one. To be called on the session's thread.
     bool finish();
 
-    asio::any_io_executor get_executor() { return socket_.get_executor(); }
+    Executor get_executor() { return socket_.get_executor(); }
 
 private:
     using Phase = RequestParser::Phase;
@@ -74,14 +73,14 @@ private:
     void expect_bytes();
     void take_bytes(asio::error_code error);
     bool send_now();
-    asio::awaitable<void> linger();
+    awaitable<void> linger();
     void append(const Response& response, const Request& request);
     void refuse(const Response& response);
     Exchange& exchange();
     Phase phase() const { return exchange_ ? exchange_->parser.phase() : Phase::idle; }
     std::chrono::milliseconds patience(Phase phase) const;
 
-    asio::ip::tcp::socket& socket_;
+    Socket& socket_;
     const SessionLimits& limits_;
     const Clock& clock_;
     Deadline deadline_;                   // refers to socket_, so it goes first

@@ -38,14 +38,14 @@ namespace {
 /// Both ends of a connection, in one thread.
 struct SocketPair {
     explicit SocketPair(asio::io_context& io) : client{io}, server{io} {
-        tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+        Acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
         client.connect(acceptor.local_endpoint());
         acceptor.accept(server);
         client.non_blocking(true);
     }
 
-    tcp::socket client;
-    tcp::socket server;
+    Socket client;
+    Socket server;
 };
 
 /// Counts how often it is asked.
@@ -74,8 +74,7 @@ private:
 };
 
 /// Answers each request with its own body.
-asio::awaitable<void> echo(tcp::socket socket, SessionLimits limits, const Clock& clock,
-                           bool& ended) {
+awaitable<void> echo(Socket socket, SessionLimits limits, const Clock& clock, bool& ended) {
     Session session{socket, limits, clock};
     while (const Request* request = co_await session.next()) {
         session.reply({.body = std::string{request->body}});
@@ -92,7 +91,7 @@ public:
                        stop_on_exception);
     }
 
-    tcp::socket& client() { return sockets_.client; }
+    Socket& client() { return sockets_.client; }
 
     void send(std::string_view bytes) { asio::write(client(), asio::buffer(bytes)); }
 
@@ -189,14 +188,14 @@ TEST_CASE("A client that expects 100 Continue gets it once, before it sends the 
 TEST_CASE("A client that has stopped sending still gets its answer, and the session ends") {
     Echo echo;
     echo.send(request("last words"));
-    echo.client().shutdown(tcp::socket::shutdown_send);
+    echo.client().shutdown(Socket::shutdown_send);
     CHECK(echo.receive_to_end().ends_with("last words"));
 }
 
 TEST_CASE("A request that ends in the middle is refused in words") {
     Echo echo;
     echo.send("POST / HTTP/1.1\r\nHo");
-    echo.client().shutdown(tcp::socket::shutdown_send);
+    echo.client().shutdown(Socket::shutdown_send);
     CHECK(echo.receive_to_end().find("the connection ended inside a request") != std::string::npos);
 }
 
@@ -204,7 +203,7 @@ TEST_CASE("What follows a request with Connection: close is not looked at") {
     Echo echo;
     echo.send("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\na");
     echo.send(request("b"));
-    echo.client().shutdown(tcp::socket::shutdown_send);
+    echo.client().shutdown(Socket::shutdown_send);
     CHECK(count(echo.receive_to_end(), "HTTP/1.1 200") == 1);
 }
 
@@ -250,7 +249,7 @@ TEST_CASE("The deadline that counts is the one set last, earlier or later") {
     asio::io_context io;
     SocketPair sockets{io};
     bool called_off = false;
-    sockets.server.async_wait(tcp::socket::wait_read, [&](const asio::error_code& error) {
+    sockets.server.async_wait(Socket::wait_read, [&](const asio::error_code& error) {
         called_off = error == asio::error::operation_aborted;
     });
     Deadline deadline{sockets.server, Clock::steady()};
@@ -273,7 +272,7 @@ TEST_CASE("The deadline that counts is the one set last, earlier or later") {
         io.poll();
         CHECK(called_off);
         called_off = false;
-        sockets.server.async_wait(tcp::socket::wait_read, [&](const asio::error_code& error) {
+        sockets.server.async_wait(Socket::wait_read, [&](const asio::error_code& error) {
             called_off = error == asio::error::operation_aborted;
         });
         deadline.expire_at(start + 50ms);

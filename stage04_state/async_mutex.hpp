@@ -4,6 +4,8 @@
 #include <asio/experimental/concurrent_channel.hpp>
 #include <mutex>
 
+#include "common/io.hpp"
+
 namespace unfreeze {
 
 /// A mutex for coroutines. Whoever finds it locked waits in line, first come, first served, and
@@ -16,8 +18,8 @@ public:
 
     /// The lock, once it is ours, until the guard goes:
     /// `const std::unique_lock lock = co_await mutex.async_lock();`
-    asio::awaitable<std::unique_lock<AsyncMutex>> async_lock() {
-        co_await holder_.async_send(asio::error_code{}, true, asio::use_awaitable);
+    awaitable<std::unique_lock<AsyncMutex>> async_lock() {
+        co_await holder_.async_send(asio::error_code{}, true, use_awaitable);
         co_return std::unique_lock{*this, std::adopt_lock};
     }
 
@@ -29,7 +31,7 @@ public:
 private:
     /// Room for one: to send into it is to lock. The bool is there because Asio 1.22 has no channel
     /// that carries nothing.
-    asio::experimental::concurrent_channel<void(asio::error_code, bool)> holder_;
+    asio::experimental::concurrent_channel<Executor, void(asio::error_code, bool)> holder_;
 };
 
 }  // namespace unfreeze

@@ -12,28 +12,28 @@ using namespace unfreeze;
 namespace {
 
 /// Lets every other coroutine that can run do so first.
-asio::awaitable<void> let_others_run() {
-    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+awaitable<void> let_others_run() {
+    co_await asio::post(co_await asio::this_coro::executor, use_awaitable);
 }
 
-asio::awaitable<void> increment(AsyncMutex& mutex, int& counter) {
+awaitable<void> increment(AsyncMutex& mutex, int& counter) {
     const std::unique_lock lock = co_await mutex.async_lock();
     const int before = counter;
     co_await let_others_run();
     counter = before + 1;
 }
 
-asio::awaitable<void> sign(AsyncMutex& mutex, int number, std::vector<int>& log) {
+awaitable<void> sign(AsyncMutex& mutex, int number, std::vector<int>& log) {
     const std::unique_lock lock = co_await mutex.async_lock();
     co_await let_others_run();
     log.push_back(number);
 }
 
-asio::awaitable<void> hold(AsyncMutex& mutex, std::unique_lock<AsyncMutex>& held) {
+awaitable<void> hold(AsyncMutex& mutex, std::unique_lock<AsyncMutex>& held) {
     held = co_await mutex.async_lock();
 }
 
-asio::awaitable<void> fail(AsyncMutex& mutex) {
+awaitable<void> fail(AsyncMutex& mutex) {
     const std::unique_lock lock = co_await mutex.async_lock();
     co_await let_others_run();
     throw std::runtime_error{"work failed"};

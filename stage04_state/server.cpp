@@ -39,10 +39,10 @@ struct Server {
     Balances balances = {};
 };
 
-asio::awaitable<Response> work(const Event& event, Server& server);
+awaitable<Response> work(const Event& event, Server& server);
 
 /// The answer to one request: what its event asks for, or why it has none.
-asio::awaitable<Response> answer(const Request& request, Server& server) {
+awaitable<Response> answer(const Request& request, Server& server) {
     auto message = read_message(request);
     if (const auto* refusal = std::get_if<Response>(&message)) {
         co_return *refusal;
@@ -55,7 +55,7 @@ asio::awaitable<Response> answer(const Request& request, Server& server) {
 }
 
 /// Answers one client's requests in order until the session is over.
-asio::awaitable<void> handle(tcp::socket socket, Server& server) {
+awaitable<void> handle(Socket socket, Server& server) {
     Session session{socket, server.options.limits};
     while (const Request* request = co_await session.next()) {
         session.reply(co_await answer(*request, server));
@@ -64,9 +64,9 @@ asio::awaitable<void> handle(tcp::socket socket, Server& server) {
 }
 
 /// Accepts clients, and has each handled by a coroutine of its own.
-asio::awaitable<void> accept_all(Listener& listener, Server& server) {
+awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
-        tcp::socket socket = co_await listener.async_accept();
+        Socket socket = co_await listener.async_accept();
         const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket), server), stop_on_exception);
     }
@@ -76,11 +76,11 @@ asio::awaitable<void> accept_all(Listener& listener, Server& server) {
 
 /// Adds an event to its user's balance. The timer stands for what slow work there is between the
 /// two steps, a query to a database perhaps. It keeps no thread, but it keeps the lock.
-asio::awaitable<Response> work(const Event& event, Server& server) {
+awaitable<Response> work(const Event& event, Server& server) {
     const std::unique_lock lock = co_await server.mutex.async_lock();
     const std::int64_t balance = balance_of(server.balances, event.user);
-    asio::steady_timer slow{server.io, server.options.work_ms};
-    co_await slow.async_wait(asio::use_awaitable);
+    Timer slow{server.io, server.options.work_ms};
+    co_await slow.async_wait(use_awaitable);
     const std::int64_t sum = saturating_add(balance, event.amount);
     server.balances[event.user] = sum;
     co_return accepted_response(sum);

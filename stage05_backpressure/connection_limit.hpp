@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/io.hpp"
 #include "common/spawn.hpp"
 
 namespace unfreeze {
@@ -15,7 +16,7 @@ namespace unfreeze {
 /// where none is free; clients that come meanwhile wait in the kernel's backlog.
 class ConnectionLimit {
     /// AsyncMutex again, with room for more than one: a place is taken by sending.
-    using Channel = asio::experimental::concurrent_channel<void(asio::error_code, bool)>;
+    using Channel = asio::experimental::concurrent_channel<Executor, void(asio::error_code, bool)>;
 
 public:
     /// One connection's place, free again when this goes, on whatever thread that is. It is the
@@ -40,8 +41,8 @@ public:
     ConnectionLimit(asio::io_context& io, std::size_t connections_max)
         : places_{std::make_shared<Channel>(io, connections_max)} {}
 
-    asio::awaitable<Place> async_take() {
-        co_await places_->async_send(asio::error_code{}, true, asio::use_awaitable);
+    awaitable<Place> async_take() {
+        co_await places_->async_send(asio::error_code{}, true, use_awaitable);
         co_return Place{places_};
     }
 

@@ -10,7 +10,7 @@ using namespace unfreeze;
 
 namespace {
 
-asio::awaitable<void> take(ConnectionLimit& limit, std::vector<ConnectionLimit::Place>& places) {
+awaitable<void> take(ConnectionLimit& limit, std::vector<ConnectionLimit::Place>& places) {
     places.push_back(co_await limit.async_take());
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("A place hears the exception of the coroutine that it belongs to") {
     ConnectionLimit limit{io, 1};
     std::vector<ConnectionLimit::Place> places;
     REQUIRE(take(io, limit, 1, places) == 1);
-    const auto fail = []() -> asio::awaitable<void> {
+    const auto fail = []() -> awaitable<void> {
         throw std::logic_error{"an invariant is broken"};
         co_return;
     };
@@ -74,9 +74,9 @@ TEST_CASE("A place may outlive the limit: a coroutine's end comes with that of i
     std::optional<ConnectionLimit> limit{std::in_place, io, 1};
     std::vector<ConnectionLimit::Place> places;
     REQUIRE(take(io, *limit, 1, places) == 1);
-    const auto wait = [](asio::io_context& context) -> asio::awaitable<void> {
-        asio::steady_timer never{context, asio::steady_timer::time_point::max()};
-        co_await never.async_wait(asio::use_awaitable);
+    const auto wait = [](asio::io_context& context) -> awaitable<void> {
+        Timer never{context, Timer::time_point::max()};
+        co_await never.async_wait(use_awaitable);
     };
     asio::co_spawn(io, wait(io), std::move(places.back()));
     places.clear();

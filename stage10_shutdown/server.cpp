@@ -96,7 +96,7 @@ Response answer(const Request& request, Server& server) {
 }
 
 /// Answers one client's requests in order until the session is over.
-asio::awaitable<void> handle(tcp::socket socket, Server& server) {
+awaitable<void> handle(Socket socket, Server& server) {
     const Gauge::One open{server.metrics.connections};
     Session session{socket, server.options.limits};
     const Sessions::Entry entry{server.sessions, session};
@@ -106,10 +106,10 @@ asio::awaitable<void> handle(tcp::socket socket, Server& server) {
 }
 
 /// Accepts clients, and has each handled by a coroutine of its own.
-asio::awaitable<void> accept_all(Listener& listener, Server& server) {
+awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         ConnectionLimit::Place place = co_await server.connections.async_take();
-        tcp::socket socket = co_await listener.async_accept(server.io.next());
+        Socket socket = co_await listener.async_accept(server.io.next());
         const auto executor = socket.get_executor();  // asked before the socket moves
         asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
     }

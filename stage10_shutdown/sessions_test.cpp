@@ -32,11 +32,11 @@ public:
     Sessions& sessions() { return sessions_; }
 
 private:
-    asio::awaitable<void> accept_all() {
+    awaitable<void> accept_all() {
         for (;;) {
             asio::error_code closed;
-            tcp::socket socket =
-                co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, closed));
+            Socket socket =
+                co_await acceptor_.async_accept(asio::redirect_error(use_awaitable, closed));
             if (closed) {
                 co_return;
             }
@@ -44,7 +44,7 @@ private:
         }
     }
 
-    asio::awaitable<void> handle(tcp::socket socket) {
+    awaitable<void> handle(Socket socket) {
         Session session{socket, limits_};
         const Sessions::Entry entry{sessions_, session};
         while (const Request* request = co_await session.next()) {
@@ -55,7 +55,7 @@ private:
     SessionLimits limits_;
     Sessions sessions_;  // before the io_context, whose coroutines refer to it
     asio::io_context io_;
-    tcp::acceptor acceptor_{io_, {asio::ip::make_address("127.0.0.1"), 0}};
+    Acceptor acceptor_{io_, {asio::ip::make_address("127.0.0.1"), 0}};
     std::jthread thread_;
 };
 
