@@ -29,6 +29,7 @@
 #include "clients/process.hpp"
 #include "common/command_line.hpp"
 #include "common/csv.hpp"
+#include "common/io.hpp"
 #include "common/log.hpp"
 #include "common/spawn.hpp"
 
@@ -48,7 +49,7 @@ double nanoseconds(std::size_t times, const Work& work) {
     return took.count() / static_cast<double>(times);
 }
 
-asio::awaitable<void> count(std::size_t& counted) {
+awaitable<void> count(std::size_t& counted) {
     ++counted;
     co_return;
 }
@@ -70,10 +71,10 @@ double spawn_coroutines(std::size_t times) {
     return each;
 }
 
-asio::awaitable<void> let_others_run(std::size_t times) {
+awaitable<void> let_others_run(std::size_t times) {
     const auto executor = co_await asio::this_coro::executor;
     for (std::size_t i = 0; i < times; ++i) {
-        co_await asio::post(executor, asio::use_awaitable);
+        co_await asio::post(executor, use_awaitable);
     }
 }
 
@@ -170,9 +171,9 @@ std::size_t allocated() {
     return info.uordblks + info.hblkhd;
 }
 
-asio::awaitable<void> wait_for_timer(asio::io_context& io) {
-    asio::steady_timer timer{io, std::chrono::hours{1}};
-    co_await timer.async_wait(asio::use_awaitable);
+awaitable<void> wait_for_timer(asio::io_context& io) {
+    Timer timer{io, std::chrono::hours{1}};
+    co_await timer.async_wait(use_awaitable);
 }
 
 /// Coroutines that wait: what all of them have allocated, timers included.
