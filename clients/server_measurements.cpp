@@ -54,14 +54,22 @@ std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::s
     std::vector<std::future<std::optional<std::chrono::microseconds>>> probes;
     const auto start = steady_clock::now();
     while (probes.size() < 3 * probes_a_third) {
-        std::this_thread::sleep_until(start + probes.size() * probe_interval);
+        const auto due = start + probes.size() * probe_interval;
+        std::this_thread::sleep_until(due);
         while (probes.size() == probes_a_third && silent.size() < clients) {
             silent.emplace_back(target);
         }
         if (probes.size() == 2 * probes_a_third) {
             silent.clear();
         }
-        probes.push_back(std::async(std::launch::async, probe, target, 10s));
+        probes.push_back(std::async(std::launch::async, [&target, due] {
+            auto answered = probe(target, 10s);
+            if (answered) {  // its time counts from when it was due, however late it was sent
+                answered = std::chrono::duration_cast<std::chrono::microseconds>(
+                    steady_clock::now() - due);
+            }
+            return answered;
+        }));
     }
     std::vector<std::optional<std::chrono::microseconds>> answered;
     for (auto& asked : probes) {
