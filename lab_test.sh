@@ -64,7 +64,7 @@ refused "stage03_client: no server from 'false': it ended before it listened" st
 
 shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*" help
 shows "# Stage 2: *" notes 2
-shows "*-        handle(listener.accept());*+        tcp::socket socket = co_await *" diff 2
+shows "*-        handle(listener.accept());*+        Socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
 shows "*stage 1*good*verdict: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
 shows "*claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage 1
