@@ -34,9 +34,7 @@ struct Deadline::Handler {
 };
 
 Deadline::Deadline(Socket& socket, const Clock& clock)
-    : state_{std::make_shared<State>(
-          State{Timer{static_cast<asio::io_context&>(socket.get_executor().context())}, &socket,
-                clock})} {}
+    : state_{std::make_shared<State>(State{Timer{socket.get_executor()}, &socket, clock})} {}
 
 Deadline::~Deadline() {
     state_->socket = nullptr;

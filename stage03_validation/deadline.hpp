@@ -31,8 +31,7 @@ public:
 /// costs neither an allocation nor a system call for its deadlines.
 class Deadline {
 public:
-    /// Refers to both until it is destroyed; the socket belongs to the same thread, and to an
-    /// io_context without a strand.
+    /// Refers to both until it is destroyed; the socket belongs to the same thread.
     Deadline(Socket& socket, const Clock& clock);
     ~Deadline();
     Deadline(const Deadline&) = delete;
