@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <asio.hpp>
 #include <atomic>
 #include <condition_variable>
@@ -70,7 +69,11 @@ public:
     /// No more than wait by now: one that is woken, has done it all and waits again has no part in
     /// what the others are owed.
     void notify_now(std::size_t times) {
-        for (std::size_t left = std::min<std::size_t>(times, waiting_); left > 0; --left) {
+        if (times >= waiting_) {
+            condition_.notify_all();  // one system call, however many they are
+            return;
+        }
+        for (; times > 0; --times) {
             condition_.notify_one();
         }
     }

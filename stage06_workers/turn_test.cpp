@@ -1,5 +1,6 @@
 #include "stage06_workers/turn.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -15,9 +16,9 @@ namespace {
 
 using Queue = BoundedQueue<int, std::mutex, TurnCondition>;
 
-/// A queue, and a thread that takes all that comes and counts it. When it has been made, the thread
-/// waits: it has taken one, and a moment has passed. (Nobody can see it wait. Where it did not, the
-/// tests below would see less than there is and not more.)
+/// A queue, and two threads that take all that comes and count it. When it has been made, they
+/// wait: one item has been taken, and a moment has passed. (Nobody can see them wait. Where they
+/// did not, the tests below would see less than there is and not more.)
 class Taker {
 public:
     explicit Taker(std::size_t capacity) : queue{capacity} {
@@ -32,7 +33,7 @@ public:
     Taker(const Taker&) = delete;
     Taker& operator=(const Taker&) = delete;
 
-    /// Whether it has taken so many, now or soon.
+    /// Whether they have taken so many, now or soon.
     bool takes(int wanted, std::chrono::milliseconds patience = 10s) const {
         const auto deadline = std::chrono::steady_clock::now() + patience;
         while (taken_ < wanted && std::chrono::steady_clock::now() < deadline) {
@@ -50,12 +51,15 @@ public:
     Queue queue;
 
 private:
-    std::atomic<int> taken_ = 0;
-    std::jthread thread_{[this] {
+    void take_all() {
         while (queue.pop()) {
             ++taken_;
         }
-    }};
+    }
+
+    std::atomic<int> taken_ = 0;
+    std::array<std::jthread, 2> threads_{std::jthread{[this] { take_all(); }},
+                                         std::jthread{[this] { take_all(); }}};
 };
 
 }  // namespace
