@@ -61,13 +61,14 @@ inline bool contains_control_char(std::string_view text) {
     return !clean && std::any_of(text.begin(), text.end(), is_control_char);
 }
 
+/// Whether each byte is of the kind that `matches` knows.
+template <bool (*matches)(char)>
+constexpr bool all_of(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return matches(c); });
+}
+
 constexpr bool is_token(std::string_view text) {
-    for (const char c : text) {
-        if (!is_token_char(c)) {
-            return false;
-        }
-    }
-    return !text.empty();
+    return !text.empty() && all_of<is_token_char>(text);
 }
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -121,12 +122,14 @@ struct Field {
 };
 
 inline Field parse_field(std::string_view line) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) ||
-        contains_control_char(line)) {
+    std::size_t name_end = 0;
+    while (name_end < line.size() && is_token_char(line[name_end])) {
+        ++name_end;
+    }
+    if (name_end == 0 || !line.substr(name_end).starts_with(':') || contains_control_char(line)) {
         return {};
     }
-    return {line.substr(0, colon), trimmed(line.substr(colon + 1))};
+    return {line.substr(0, name_end), trimmed(line.substr(name_end + 1))};
 }
 
 /// A length in decimal digits alone, no sign and no list (RFC 9112 6.2), or -1 where it is none.

@@ -55,10 +55,6 @@ constexpr bool is_scheme_char(char c) {
     return is_digit(c) || is_letter(c) || c == '+' || c == '-' || c == '.';
 }
 
-bool all_of(std::string_view text, bool (*matches)(char)) {
-    return std::all_of(text.begin(), text.end(), matches);
-}
-
 /// uri-host [ ":" port ] (RFC 9110 7.2), the host being there: a URI of HTTP without one is invalid
 /// (RFC 9110 4.2.1).
 bool is_authority(std::string_view text) {
@@ -67,9 +63,9 @@ bool is_authority(std::string_view text) {
     const std::string_view host = text.substr(0, host_end);
     const std::string_view port = text.substr(std::min(host_end + 1, text.size()));
     const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    return !host.empty() && all_of(port, is_digit) &&
-           (in_brackets ? all_of(host.substr(1, host.size() - 2), is_address_char)
-                        : all_of(host, is_host_char));
+    return !host.empty() && all_of<is_digit>(port) &&
+           (in_brackets ? all_of<is_address_char>(host.substr(1, host.size() - 2))
+                        : all_of<is_host_char>(host));
 }
 
 /// scheme "://" authority, then anything: RFC 9112 3.2.2.
@@ -79,7 +75,7 @@ bool is_absolute(std::string_view target) {
         return false;
     }
     const std::string_view behind = target.substr(scheme_end + 3);
-    return all_of(target.substr(0, scheme_end), is_scheme_char) &&
+    return all_of<is_scheme_char>(target.substr(0, scheme_end)) &&
            is_authority(behind.substr(0, behind.find_first_of("/?")));
 }
 
@@ -89,7 +85,7 @@ bool is_target(std::string_view target, std::string_view method) {
     if (method == "CONNECT") {
         return is_authority(target) && target.find(':') != npos && is_digit(target.back());
     }
-    return all_of(target, is_target_char) && (target.starts_with('/') || is_absolute(target) ||
+    return all_of<is_target_char>(target) && (target.starts_with('/') || is_absolute(target) ||
                                               (target == "*" && method == "OPTIONS"));
 }
 
