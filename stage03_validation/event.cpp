@@ -37,8 +37,8 @@ std::string_view phrase(rapidjson::ParseErrorCode code) {
     }
 }
 
-/// Hears RapidJSON's reader and keeps what belongs to the event. Each handler returns false to stop
-/// the reader, with the reason in `error`.
+/// Hears RapidJSON's reader, which reads in situ, and keeps what belongs to the event. Each handler
+/// returns false to stop the reader, with the reason in `error`.
 class EventReader {
 public:
     bool Null() { return value("null"); }
@@ -61,7 +61,7 @@ public:
             return false;
         }
         if (at_member() && (member_ == "user" || member_ == "action")) {
-            return keep(member_ == "user" ? user_ : action_, std::string{text, size});
+            return keep(member_ == "user" ? user_ : action_, std::string_view{text, size});
         }
         return value("a string");
     }
@@ -71,7 +71,7 @@ public:
             return false;
         }
         if (depth_ == 1) {
-            member_.assign(text, size);
+            member_ = {text, size};
         }
         return true;
     }
@@ -82,12 +82,12 @@ public:
     bool EndArray(rapidjson::SizeType) { return shallower(); }
 
     /// The event, once the reader has come to the end.
-    std::variant<Event, EventError> result() && {
+    std::variant<Event, EventError> result() const {
         if (!user_ || !action_ || !amount_) {
             const char* missing = !user_ ? "user" : !action_ ? "action" : "amount";
             return EventError{fmt::format("member '{}' is missing", missing), true};
         }
-        return Event{*std::move(user_), *std::move(action_), *amount_};
+        return Event{std::string{*user_}, std::string{*action_}, *amount_};
     }
 
     /// Why the reader was stopped; empty where it stopped by itself.
@@ -115,7 +115,7 @@ private:
         if (member) {
             return stop(fmt::format("member '{}' stands there twice", member_));
         }
-        member = std::move(value);
+        member = value;
         return true;
     }
 
@@ -138,10 +138,10 @@ private:
         return false;
     }
 
-    std::size_t depth_ = 0;  // of the value that comes next: 1 is a member of the event
-    std::string member_;     // the name last read at depth 1
-    std::optional<std::string> user_;
-    std::optional<std::string> action_;
+    std::size_t depth_ = 0;    // of the value that comes next: 1 is a member of the event
+    std::string_view member_;  // the name last read at depth 1; it stays where it was read
+    std::optional<std::string_view> user_;
+    std::optional<std::string_view> action_;
     std::optional<std::int64_t> amount_;
     std::string error_;
 };
@@ -174,7 +174,7 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
         // The reader takes a NUL for the end of its text.
         return EventError{.detail = fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
-    return std::move(event).result();
+    return event.result();
 }
 
 std::variant<Event, Response> read_event(const Request& request) {
