@@ -81,7 +81,7 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
         return false;
     }
     for (std::size_t i = 0; i < a.size(); ++i) {
-        if (to_lower(a[i]) != to_lower(b[i])) {
+        if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) {
             return false;
         }
     }
