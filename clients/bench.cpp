@@ -48,6 +48,7 @@ struct Options {
     std::size_t seconds = 4;
     std::size_t warm_up_seconds = 1;
     std::size_t idle_connections = 15'000;
+    std::size_t server_cores = 1;  // and threads for the connections of ours
     std::string csv = "/dev/null";
 };
 
@@ -146,8 +147,9 @@ std::vector<Server> servers_side_by_side(const Options& options, const Folder& f
         servers.push_back({"nginx", nginx_command(nginx, folder.path())});
     }
     servers.push_back({"ours", our_command("stage10_shutdown",
-                                           "--workers 2 --queue-capacity 1000 --work-ms 0 "
-                                           "--hold-ms 0")});
+                                           fmt::format("--workers 2 --queue-capacity 1000 "
+                                                       "--work-ms 0 --hold-ms 0 --io-threads {}",
+                                                       options.server_cores))});
     for (const std::string& flag : options.peers) {
         servers.push_back(peer(flag));
     }
@@ -155,55 +157,55 @@ std::vector<Server> servers_side_by_side(const Options& options, const Folder& f
 }
 
 /// All of the course, which simulate no work here.
-std::vector<Server> servers_of_the_stages() {
+std::vector<Server> servers_of_the_stages(const Options& options) {
+    const std::string threads = fmt::format("--workers 2 --io-threads {} ", options.server_cores);
     std::vector<Server> servers;
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
         const std::string_view name = course_servers.at(stage - 1).name;
         servers.push_back(
             {std::string{name},
-             our_command(name, fmt::format("{}{}{}{}", stage >= 4 ? "--work-ms 0 " : "",
-                                           stage >= 5 ? "--queue-capacity 1000 " : "",
-                                           stage >= 6 ? "--workers 2 " : "",
-                                           stage >= 7 ? "--hold-ms 0 " : ""))});
+             our_command(
+                 name, fmt::format("{}{}{}{}", stage >= 4 ? "--work-ms 0 " : "",
+                                   stage >= 5 ? "--queue-capacity 1000 " : "",
+                                   stage >= 6 ? threads : "", stage >= 7 ? "--hold-ms 0 " : ""))});
     }
     return servers;
 }
 
-/// The server's core is the first of those that this program may use, and wrk's the second: a
-/// process begins on the core of who starts it. Where there is but one, nothing is pinned.
+/// A server has the first of the cores that this program may use, and wrk the others: a process
+/// begins on the cores of who starts it. Where that leaves none, both have all.
 class Cores {
 public:
-    Cores() {
-        cpu_set_t allowed{};
-        sched_getaffinity(0, sizeof allowed, &allowed);
-        for (int core = 0; core < CPU_SETSIZE; ++core) {
-            if (CPU_ISSET(core, &allowed)) {
-                cores_.push_back(core);
+    explicit Cores(std::size_t for_servers) {
+        cpu_set_t all{};
+        sched_getaffinity(0, sizeof all, &all);
+        for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
+            if (CPU_ISSET(core, &all)) {
+                const bool servers = static_cast<std::size_t>(CPU_COUNT(&servers_)) < for_servers;
+                CPU_SET(core, servers ? &servers_ : &clients_);
             }
         }
-    }
-
-    void use_the_servers() const { use(0); }
-    void use_the_clients() const { use(1); }
-
-private:
-    void use(std::size_t n) const {
-        if (cores_.size() > 1) {
-            cpu_set_t one{};
-            CPU_SET(cores_.at(n), &one);
-            sched_setaffinity(0, sizeof one, &one);
+        if (clients() == 0) {
+            servers_ = all;
+            clients_ = all;
         }
     }
 
-    std::vector<int> cores_;
+    std::size_t clients() const { return static_cast<std::size_t>(CPU_COUNT(&clients_)); }
+
+    void use_the_servers() const { sched_setaffinity(0, sizeof servers_, &servers_); }
+    void use_the_clients() const { sched_setaffinity(0, sizeof clients_, &clients_); }
+
+private:
+    cpu_set_t servers_{};
+    cpu_set_t clients_{};
 };
 
-/// A server on its core, which has answered an event as it should. Throws std::runtime_error where
+/// A server on its cores, which has answered an event as it should. Throws std::runtime_error where
 /// it does not.
 class Running {
 public:
-    explicit Running(const Server& server) {
-        static const Cores cores;
+    Running(const Server& server, const Cores& cores) {
         cores.use_the_servers();
         try {
             process_.emplace(server.command);
@@ -297,14 +299,16 @@ struct Figures {
     double not_2xx = 0, unavailable = 0, other_errors = 0;
 };
 
-/// Loads a server for so long. Where it looks at each status, it counts the 503s too.
-Figures run_wrk(const Scenario& scenario, const Target& target, std::size_t seconds,
-                bool look = false) {
+/// Loads a server for so long, with a thread on each of wrk's cores. Where it looks at each status,
+/// it counts the 503s too.
+Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cores,
+                std::size_t seconds, bool look = false) {
     Process wrk{fmt::format(
-        "exec wrk -t 1 -c {} -d {}s --timeout 5s -s '{}/clients/bench.lua' http://{}/ -- {} {} {} "
+        "exec wrk -t {} -c {} -d {}s --timeout 5s -s '{}/clients/bench.lua' http://{}/ -- {} {} {} "
         "2>&1",
-        scenario.connections, seconds, UNFREEZE_SOURCE_DIR, target.name(), scenario.at_a_time,
-        scenario.close ? "close" : "keep", look ? "look" : "")};
+        std::min(cores.clients(), scenario.connections), scenario.connections, seconds,
+        UNFREEZE_SOURCE_DIR, target.name(), scenario.at_a_time, scenario.close ? "close" : "keep",
+        look ? "look" : "")};
     const auto said = wrk.wait_for_line("figures ", std::chrono::seconds{seconds + 30});
     Figures figures;
     std::istringstream numbers{said.value_or("")};
@@ -327,20 +331,21 @@ struct Run {
     double errors = 0;            // neither that nor 2xx
 };
 
-Run run_load(const Scenario& scenario, const Server& server, const Options& options) {
-    Running running{server};
+Run run_load(const Scenario& scenario, const Server& server, const Options& options,
+             const Cores& cores) {
+    Running running{server, cores};
     if (options.warm_up_seconds > 0) {
-        run_wrk(scenario, running.target(), options.warm_up_seconds);
+        run_wrk(scenario, running.target(), cores, options.warm_up_seconds);
     }
     const auto before = running.processor_time();
-    const Figures figures = run_wrk(scenario, running.target(), options.seconds);
+    const Figures figures = run_wrk(scenario, running.target(), cores, options.seconds);
     const std::chrono::duration<double, std::micro> used = running.processor_time() - before;
     // wrk counts what is not 2xx in passing; which of them are 503 it has to look at. That would
     // slow down what is measured, so it looks at as much again afterwards, for a second. What does
     // not come any more under that smaller load was too much of it: a 503.
     double unavailable = 0;
     if (figures.not_2xx > 0) {
-        const Figures seen = run_wrk(scenario, running.target(), 1, true);
+        const Figures seen = run_wrk(scenario, running.target(), cores, 1, true);
         unavailable =
             seen.not_2xx > 0 ? seen.unavailable / seen.not_2xx * figures.not_2xx : figures.not_2xx;
     }
@@ -354,8 +359,8 @@ Run run_load(const Scenario& scenario, const Server& server, const Options& opti
 }
 
 /// Of an idle connection that has had one answer: how many bytes of memory the server keeps for it.
-double measure_idle(const Server& server, std::size_t connections) {
-    Running running{server};
+double measure_idle(const Server& server, std::size_t connections, const Cores& cores) {
+    Running running{server, cores};
     const long before = running.resident_kib();
     const std::string request = post(event_body(0));
     constexpr timeval patience{.tv_sec = 5, .tv_usec = 0};
@@ -463,24 +468,25 @@ void print_load(const Scenario& scenario, const std::vector<Server>& servers,
 }
 
 void bench_load(const Scenario& scenario, const std::vector<Server>& servers,
-                const Options& options, std::FILE* csv) {
+                const Options& options, const Cores& cores, std::FILE* csv) {
     fmt::print("\n{}: {}; {} times {} s, the median\n", scenario.name, scenario.what,
                options.rounds, options.seconds);
     std::fflush(stdout);
     std::vector<Runs> runs(servers.size());
     for (std::size_t round = 0; round < options.rounds; ++round) {
         for (std::size_t i = 0; i < servers.size(); ++i) {
-            runs[i].push_back(run_load(scenario, servers[i], options));
+            runs[i].push_back(run_load(scenario, servers[i], options, cores));
         }
     }
     print_load(scenario, servers, runs, options, csv);
 }
 
-void bench_idle(const std::vector<Server>& servers, std::size_t connections, std::FILE* csv) {
+void bench_idle(const std::vector<Server>& servers, std::size_t connections, const Cores& cores,
+                std::FILE* csv) {
     fmt::print("\n{}: {} connections that each had one answer\n{:<20}   memory each\n", idle,
                connections, "server");
     for (const Server& server : servers) {
-        const double bytes = measure_idle(server, connections);
+        const double bytes = measure_idle(server, connections, cores);
         fmt::print("{:<20}   {:>5.0f} bytes\n", server.name, bytes);
         std::fflush(stdout);
         fmt::print(csv, "{},{},,,,,,,,,,,{:.0f}\n", idle, server.name, bytes);
@@ -531,6 +537,9 @@ Options parse_options(int argc, char** argv) {
     command_line.add("--seconds", options.seconds, 1, 600, "to measure in each turn");
     command_line.add("--warm-up-seconds", options.warm_up_seconds, 0, 60, "before that");
     command_line.add("--idle-connections", options.idle_connections, 1, 60'000, "held at a time");
+    command_line.add("--server-cores", options.server_cores, 1, 64,
+                     "for the server, and as many threads for the connections of ours; wrk has the "
+                     "others, or where there are none all");
     command_line.add("--csv", options.csv, "file for the rows");
     command_line.parse(argc, argv);
     if (options.stages && !options.peers.empty()) {
@@ -541,10 +550,11 @@ Options parse_options(int argc, char** argv) {
 
 void bench(const Options& options, const std::vector<std::string>& scenarios, std::FILE* csv) {
     const Folder folder;
+    const Cores cores{options.server_cores};
     const std::vector<Server> servers =
-        options.stages ? servers_of_the_stages() : servers_side_by_side(options, folder);
+        options.stages ? servers_of_the_stages(options) : servers_side_by_side(options, folder);
     for (const Server& server : servers) {
-        const Running starts{server};  // or does not: to be known before minutes are spent
+        const Running starts{server, cores};  // or does not: to be known before minutes are spent
     }
     if (!options.stages && find_program("nginx").empty()) {
         notice("nginx is left out: it is not installed (Debian's package nginx-light)");
@@ -555,11 +565,11 @@ void bench(const Options& options, const std::vector<std::string>& scenarios, st
             const auto skipped = options.stages ? scenario.first_stage - 1 : 0;
             bench_load(scenario,
                        {servers.begin() + static_cast<std::ptrdiff_t>(skipped), servers.end()},
-                       options, csv);
+                       options, cores, csv);
         }
     }
     if (!scenarios.empty() && scenarios.back() == idle) {
-        bench_idle(servers, options.idle_connections, csv);
+        bench_idle(servers, options.idle_connections, cores, csv);
     }
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -185,6 +186,26 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
     }
     std::filesystem::remove(csv);
     std::filesystem::remove(stages_csv);
+}
+
+TEST_CASE("A server has as many cores as it is to have, as long as there are so many") {
+    if (wrk_is_missing()) {
+        return;
+    }
+    const auto file =
+        std::filesystem::temp_directory_path() / fmt::format("unfreeze_bench_test_{}", getpid());
+    const int all = std::stoi(output_of("nproc"));
+    for (const int wanted : {1, 2, 64}) {
+        INFO(wanted << " of " << all << " cores");
+        const std::string output =
+            bench(fmt::format("--scenarios idle --idle-connections 1 --server-cores {} "
+                              "--peer tells='nproc >{}; exec {} --port {{port}}'",
+                              wanted, file.string(), program("floor")));
+        INFO(output);
+        CHECK(output.ends_with("\nexit 0\n"));
+        CHECK(std::stoi(lines_of(file).at(0)) == std::min(wanted, all));
+    }
+    std::filesystem::remove(file);
 }
 
 TEST_CASE("What can't be measured is refused in one sentence, before anything is") {
