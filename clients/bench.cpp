@@ -140,22 +140,6 @@ Server peer(const std::string& flag) {
     return {name, has_port ? "exec >/dev/null 2>&1; " + command : command};
 }
 
-/// Ours and others'. The first is what the others are held against.
-std::vector<Server> servers_side_by_side(const Options& options, const Folder& folder) {
-    std::vector<Server> servers{{"floor", our_command("floor", "")}};
-    if (const std::string nginx = find_program("nginx"); !nginx.empty()) {
-        servers.push_back({"nginx", nginx_command(nginx, folder.path())});
-    }
-    servers.push_back({"ours", our_command("stage10_shutdown",
-                                           fmt::format("--workers 2 --queue-capacity 1000 "
-                                                       "--work-ms 0 --hold-ms 0 --io-threads {}",
-                                                       options.server_cores))});
-    for (const std::string& flag : options.peers) {
-        servers.push_back(peer(flag));
-    }
-    return servers;
-}
-
 /// All of the course, which simulate no work here.
 std::vector<Server> servers_of_the_stages(const Options& options) {
     const std::string threads = fmt::format("--workers 2 --io-threads {} ", options.server_cores);
@@ -168,6 +152,19 @@ std::vector<Server> servers_of_the_stages(const Options& options) {
                  name, fmt::format("{}{}{}{}", stage >= 4 ? "--work-ms 0 " : "",
                                    stage >= 5 ? "--queue-capacity 1000 " : "",
                                    stage >= 6 ? threads : "", stage >= 7 ? "--hold-ms 0 " : ""))});
+    }
+    return servers;
+}
+
+/// Ours, which is the last stage, and others'. The first is what the others are held against.
+std::vector<Server> servers_side_by_side(const Options& options, const Folder& folder) {
+    std::vector<Server> servers{{"floor", our_command("floor", "")}};
+    if (const std::string nginx = find_program("nginx"); !nginx.empty()) {
+        servers.push_back({"nginx", nginx_command(nginx, folder.path())});
+    }
+    servers.push_back({"ours", servers_of_the_stages(options).back().command});
+    for (const std::string& flag : options.peers) {
+        servers.push_back(peer(flag));
     }
     return servers;
 }
