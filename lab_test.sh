@@ -36,9 +36,11 @@ refused "lab: there is no stage 99 *" run 99
 refused "lab: expected a stage's number, got '' *" run
 refused "lab: expected a stage's number, got 'two' *" freeze two
 refused "lab: expected a stage's number, got '' *" diff
-refused "lab: test takes nothing, *" test --sanitize memory
-refused "lab: build takes no argument, got 'all'" build all
-refused "lab: setup takes nothing or 'browser', not 'all'" setup all
+refused "lab: test takes --all, --sanitize thread *" test --sanitize memory
+refused "lab: nothing to build is called 'stage11'" build stage11
+refused "lab: setup takes purposes that dependencies.txt names, not 'all'" setup all
+refused "lab: elsewhere takes a release of Debian, such as trixie, *" elsewhere
+refused "lab: elsewhere takes a release of Debian, *, not 'trixie --gcc'" elsewhere trixie --gcc
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: stage 4 has no variant 'sleep', but: answer-first blocking-sleep *" run 4 --variant sleep
 refused "lab: stage 3 has no variant '', but: clock-per-read *" stress 3 --variant
@@ -93,7 +95,7 @@ echo 'ok: dependencies.txt'
 # What is missing or too old is named with its package.
 misfit=build/lab_test
 rm -rf $misfit
-mkdir -p $misfit/asio
+mkdir -p $misfit/asio $misfit/bin
 echo '#define ASIO_VERSION 101802 // 1.18.2' >$misfit/asio/version.hpp
 configures() {
     ! cmake -S . -B $misfit/build -G Ninja "$@" 2>&1 | tr -s '\n ' ' '
@@ -103,6 +105,27 @@ said=$(configures -DASIO_INCLUDE_DIR="$PWD/$misfit")
 said=$(configures -UASIO_INCLUDE_DIR -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON)
 [[ $said == *"fmt (9.1 or newer) is missing: install Debian's package libfmt-dev, or"* ]] || failed "no fmt: $said"
 echo "ok: CMake names the package of what is missing or too old"
+
+# Where no package is installed, commands say what is missing and what for; they install nothing.
+printf '#!/bin/sh\nexit 1\n' >$misfit/bin/dpkg-query
+for tool in apt-get sudo; do
+    printf '#!/bin/sh\ntouch "%s/%s"\n' "$PWD/$misfit" $tool >$misfit/bin/$tool
+done
+chmod +x $misfit/bin/*
+for command in "run 1" "freeze 1" "check 1" "matrix" "fuzz event" "experiment workers"; do
+    PATH=$PWD/$misfit/bin:$PATH refused "lab: packages are missing: cmake (writes the build, from presets), *; './lab setup build*' installs them" $command
+done
+[[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"
+
+# Output is plain where it should be, fits a terminal of 80 columns, and comes in its order.
+shows '$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
+NO_COLOR=1 script -qec './lab diff 2' /dev/null | grep -q $'\e' && failed "NO_COLOR: ./lab diff 2 is coloured"
+script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null | grep -q $'\e' || failed "./lab diff 2 is not coloured on a terminal"
+wide=$(./lab help | awk 'length > 80')
+[[ -z $wide ]] || failed "wider than 80 columns: $wide"
+ln -sf "$PWD/lab" $misfit/link
+[[ $($misfit/link notes 2 | head -n 1) == '# Stage 2: '* ]] || failed "lab through a symbolic link"
+echo 'ok: what is missing is named, and output is plain'
 
 # recipe FLAGS…: runs a server as a note does; sets $server, $port and $url.
 recipe() {

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Where people keep their code: the front door in clones that lie in unusual places. With exercises, a learner's
+# work in such a clone: each answer as an edit of the working tree, judged as the note says.
+# Usage: places_test.sh [exercises]
+set -euo pipefail
+cd "$(dirname "$0")"
+
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
+failed() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+# A name that shells, CMake and regular expressions read in their own ways, and line ends as Windows has them.
+place="$work/it's [1] + a copy"
+git clone -q -c core.autocrlf=true . "$place"
+cd "$place"
+[[ $(file lab) != *CRLF* ]] || failed "core.autocrlf gives lab Windows line ends"
+
+# as_user COMMAND…: as a user who is not root, where this is root.
+as_user() {
+    if [[ $EUID -eq 0 ]]; then
+        setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$work" "$@"
+    else
+        "$@"
+    fi
+}
+
+if [[ ${1-} == exercises ]]; then
+    for note in docs/stage*.md; do
+        stage=$((10#${note:10:2}))
+        for variant in $(sed -n '/^## Exercises/,$p' "$note" |
+            grep -oE 'stage[0-9]{2}_variant_[a-z0-9_]+|--variant [a-z0-9-]+' | sed 's/.*variant[_ ]//; s/_/-/g' | sort -u); do
+            patch=$(compgen -G "stage$(printf %02d $stage)_*/variants/$variant.patch")
+            patch -p1 -s --fuzz=0 <"$patch"
+            expected=$(head -n 1 "$patch" | grep -oE '`[a-z0-9-]+`' | sort || true)
+            turned=$(./lab matrix --stage $stage 2>&1 | tee "$work/matrix.txt" |
+                sed -n 's/^NOT AS TAUGHT: \(`[a-z0-9-]*`\).*/\1/p' | sort)
+            [[ $(tail -n 1 "$work/matrix.txt") == *' of '*' cells as taught' ]] ||
+                failed "stage $stage, $variant, was not judged: $(tail -n 3 "$work/matrix.txt")"
+            [[ $turned == "$expected" ]] || failed "stage $stage, $variant turns" $turned "and not" $expected
+            echo "ok: stage $stage, $variant:" ${turned:-no claim fails}
+            git checkout -q .
+        done
+    done
+    exit
+fi
+
+[[ $EUID -ne 0 ]] || chown -R 65534:65534 "$work"
+frozen='*ALIVE*20 netcats*FROZEN*have left*ALIVE*'
+
+# Compiled by a user without sudo into a folder of its own, from files that can't be changed.
+chmod -R a-w "$place"
+export UNFREEZE_BUILD="$work/what's [built]"
+said=$(as_user ./lab freeze 1 2>&1) || failed "a read-only checkout: $said"
+[[ $said == $frozen ]] || failed "a read-only checkout: $said"
+[[ ! -e build ]] || failed "UNFREEZE_BUILD: something was built in the checkout"
+echo 'ok: a read-only checkout'
+
+# Copied with its build folder, and edited: nothing of the old place is used, and no patch meets the edit.
+chmod -R u+w "$place"
+cp -r "$place" "$work/moved"
+cd "$work/moved"
+sed -i '1i // An edit.' stage01_blocking/server.cpp
+said=$(as_user ./lab freeze 1 2>&1) || failed "a copied build folder: $said"
+[[ $said == *'is made anew'*$frozen ]] || failed "a copied build folder: $said"
+said=$(as_user ./lab freeze 1 --variant thread-per-client 2>&1) || failed "a variant beside an edit: $said"
+echo 'ok: a copied build folder, and a variant beside an edit'
