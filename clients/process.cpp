@@ -15,8 +15,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "clients/connection.hpp"
 #include "common/grammar.hpp"
@@ -40,30 +42,65 @@ Pipe make_pipe() {
     return {ends[0], ends[1]};
 }
 
-/// Puts a free port where {port} stands in the command; 0 where it stands nowhere.
-std::uint16_t fill_in_port(std::string& command) {
-    constexpr std::string_view placeholder = "{port}";
-    const std::size_t at = command.find(placeholder);
-    if (at == std::string::npos) {
-        return 0;
-    }
+std::uint16_t free_port() {
     asio::io_context io;
     const asio::ip::tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
-    const std::uint16_t port = acceptor.local_endpoint().port();
-    command.replace(at, placeholder.size(), std::to_string(port));
+    return acceptor.local_endpoint().port();
+}
+
+/// Replaces every {port} in the command by the same free port; 0 if there is none.
+std::uint16_t fill_in_port(Command& command) {
+    constexpr std::string_view placeholder = "{port}";
+    const auto find = [&](const std::string& word) { return word.find(placeholder); };
+    std::uint16_t port = 0;
+    for (std::string& word : command.words) {
+        for (std::size_t at = find(word); at != word.npos; at = find(word)) {
+            port = port == 0 ? free_port() : port;
+            word.replace(at, placeholder.size(), std::to_string(port));
+        }
+    }
     return port;
 }
 
-/// A command that needs no shell takes the shell's place, and with it its pid and its fate.
-std::string in_place_of_the_shell(const std::string& command) {
-    const bool needs_shell = command.find_first_of(";&|<>()$`=\n") != std::string::npos;
-    return needs_shell || command.starts_with("exec ") ? command : "exec " + command;
+/// A line that needs no shell takes the shell's place, and with it its pid and its fate.
+std::string in_place_of_the_shell(const std::string& line) {
+    const bool needs_shell = line.find_first_of(";&|<>()$`=\n") != std::string::npos;
+    return needs_shell || line.starts_with("exec ") ? line : "exec " + line;
 }
 
 }  // namespace
 
-Process::Process(const std::string& command, std::chrono::milliseconds stop_patience)
+Command::Command(const std::string& line) : words{"/bin/sh", "-c", in_place_of_the_shell(line)} {}
+
+Command::Command(std::string_view program, std::string_view arguments,
+                 const std::vector<std::string>& more)
+    : words{std::string{program}} {
+    std::istringstream separated{std::string{arguments}};
+    words.insert(words.end(), std::istream_iterator<std::string>{separated}, {});
+    words.insert(words.end(), more.begin(), more.end());
+}
+
+Command Command::run_by(const std::vector<std::string>& words_before) const {
+    Command command = *this;
+    command.words.insert(command.words.begin(), words_before.begin(), words_before.end());
+    return command;
+}
+
+Command Command::with(Output wanted) const {
+    Command command = *this;
+    command.output = wanted;
+    return command;
+}
+
+Process::Process(Command command, std::chrono::milliseconds stop_patience)
     : stop_patience_{stop_patience} {
+    // Made before the fork: after it, another thread may hold the lock of the allocator.
+    std::vector<char*> words;
+    for (std::string& word : command.words) {
+        words.push_back(word.data());
+    }
+    words.push_back(nullptr);
+    const std::string complaint = fmt::format("can't run {}\n", command.words.front());
     const Pipe input = make_pipe();
     const Pipe output = make_pipe();
     const Pipe stop = make_pipe();
@@ -73,11 +110,17 @@ Process::Process(const std::string& command, std::chrono::milliseconds stop_pati
         setpgid(0, 0);  // a group of its own: a shell and what it starts end together
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(input.read_end, STDIN_FILENO);
-        dup2(output.write_end, STDOUT_FILENO);
+        dup2(command.output == Output::discarded ? open("/dev/null", O_WRONLY) : output.write_end,
+             STDOUT_FILENO);
+        if (command.output == Output::kept_with_errors) {
+            dup2(STDOUT_FILENO, STDERR_FILENO);
+        }
         // Not what this process has open just now: its connections would stay open there.
         closefrom(STDERR_FILENO + 1);
         if (getppid() == parent) {
-            execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+            execvp(words[0], words.data());
+            [[maybe_unused]] const ssize_t written =
+                write(STDERR_FILENO, complaint.data(), complaint.size());
         }
         _exit(127);
     }
@@ -182,8 +225,8 @@ void Process::read_output(int stopped_fd) {
     close(stopped_fd);
 }
 
-ServerProcess::ServerProcess(std::string command, std::chrono::milliseconds patience)
-    : target_{.port = fill_in_port(command)}, process_{in_place_of_the_shell(command)} {
+ServerProcess::ServerProcess(Command command, std::chrono::milliseconds patience)
+    : target_{.port = fill_in_port(command)}, process_{std::move(command)} {
     if (target_.port == 0) {
         wait_for_announcement(patience);
     } else {

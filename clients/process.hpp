@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "clients/target.hpp"
 
@@ -23,24 +24,49 @@ constexpr bool sanitized = true;
 constexpr bool sanitized = false;
 #endif
 
-/// A shell command that runs as long as this object lives, and not longer. Where the program that
-/// started it is killed, the first process of the command ends with it: all of it, where that is
-/// "exec PROGRAM ...".
+/// What becomes of a command's standard output, and whether its standard error joins it. Otherwise
+/// standard error goes where ours goes.
+enum class Output { kept, kept_with_errors, discarded };
+
+/// What to run: a program and its arguments, which reach it unchanged, whatever they hold; or a
+/// line that a user typed, which a shell reads.
+struct Command {
+    /// A line for /bin/sh. If it needs no shell, its program takes the shell's place and its pid.
+    Command(const std::string& line);
+    Command(const char* line) : Command{std::string{line}} {}
+
+    /// A program, by its path or by its name in PATH. Spaces separate `arguments`; each of `more`
+    /// is one argument.
+    Command(std::string_view program, std::string_view arguments,
+            const std::vector<std::string>& more = {});
+
+    /// The same command, started by another program, such as {"prlimit", "--nofile=16"}.
+    Command run_by(const std::vector<std::string>& words_before) const;
+
+    Command with(Output wanted) const;
+
+    std::vector<std::string> words;  // the program is the first
+    Output output = Output::kept;
+};
+
+/// A command that runs as long as this object lives, and not longer. If the program that started it
+/// is killed, the first process of the command ends with it: the program, or the shell of a line
+/// that needs one.
 /// What it prints on standard output is kept for those who wait for it; its standard input stays
 /// open and empty.
 class Process {
 public:
-    explicit Process(const std::string& command,
+    explicit Process(Command command,
                      std::chrono::milliseconds stop_patience = std::chrono::seconds{5});
 
-    /// SIGTERM to all that the command started, and SIGKILL to what is left of it once the shell
-    /// has ended or stop_patience has.
+    /// SIGTERM to all that the command started, and SIGKILL to what is left of it once its first
+    /// process has ended or stop_patience has.
     ~Process();
 
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
-    /// The shell's; the program's own where the command is "exec PROGRAM ...".
+    /// The program's, or the shell's if the command is a line that needs one.
     pid_t pid() const { return pid_; }
 
     bool ended() const;
@@ -78,13 +104,13 @@ private:
     std::thread reader_;  // empties the pipe, so that a talkative command never waits for us
 };
 
-/// A server under test, as a process. Where {port} stands in the command, a free port is put there
-/// and tried until it accepts; otherwise the command must print "listening on HOST:PORT", as every
-/// server of this house does. A command that needs no shell is run without one. Throws
-/// std::runtime_error where the command ends or `patience` does before the server listens.
+/// A server under test, as a process. A free port replaces every {port} in the command and is tried
+/// until it accepts; without a {port} the command must print "listening on HOST:PORT", as every
+/// server of this house does. Throws std::runtime_error where the command ends or `patience` does
+/// before the server listens.
 class ServerProcess {
 public:
-    explicit ServerProcess(std::string command,
+    explicit ServerProcess(Command command,
                            std::chrono::milliseconds patience = std::chrono::seconds{20});
 
     const Target& target() const { return target_; }

@@ -1,12 +1,16 @@
 #include "clients/process.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "clients/connection.hpp"
+#include "clients/trial.hpp"
 #include "common/catch.hpp"
 
 using namespace unfreeze;
@@ -33,7 +37,7 @@ bool ends_soon(pid_t pid) {
 }
 
 /// The sentence with which a server does not come to be.
-std::string complaint_about(const std::string& command, std::chrono::milliseconds patience = 10s) {
+std::string complaint_about(const Command& command, std::chrono::milliseconds patience = 10s) {
     try {
         ServerProcess server{command, patience};
     } catch (const std::runtime_error& error) {
@@ -41,6 +45,27 @@ std::string complaint_about(const std::string& command, std::chrono::millisecond
     }
     return "";
 }
+
+/// A folder whose name means much to a shell, while this object lives.
+class OddFolder {
+public:
+    OddFolder() { std::filesystem::create_directory(path_); }
+    ~OddFolder() { std::filesystem::remove_all(path_); }
+    OddFolder(const OddFolder&) = delete;
+    OddFolder& operator=(const OddFolder&) = delete;
+
+    /// A copy of a program in the folder.
+    std::string copy(const std::filesystem::path& original) const {
+        const std::filesystem::path copied = path_ / original.filename();
+        std::filesystem::copy_file(original, copied);
+        return copied;
+    }
+
+private:
+    const std::filesystem::path path_ =
+        std::filesystem::temp_directory_path() /
+        ("unfreeze it's [1] + \"$HOME\" & ; * " + std::to_string(getpid()));
+};
 
 /// How many descriptors this program has open.
 std::ptrdiff_t open_descriptors() {
@@ -54,6 +79,46 @@ TEST_CASE("What a command prints is kept") {
     CHECK(process.wait_for_output("three\n"));
     CHECK(process.output() == "one\ntwo three\n");
     CHECK(process.wait_for_output("two"));
+}
+
+TEST_CASE("A program runs from a folder with any name") {
+    const OddFolder folder;
+    Process echo{{folder.copy("/bin/echo"), "hello"}};
+    CHECK(echo.wait_for_output("hello\n"));
+    ServerProcess server{{folder.copy(program("floor")), "--port 0"}};
+    CHECK(probe(server.target(), 5s));
+}
+
+TEST_CASE("Arguments reach a program unchanged, whatever they hold") {
+    const std::vector<std::string> odd{"",    " ",   "a b", "it's", "\"$HOME\"",   "`id`", "*",
+                                       "[1]", "& ;", "\\n", "-",    "line\nbreak", "{port"};
+    std::string expected = "<one><two>";
+    for (const std::string& word : odd) {
+        expected += "<" + word + ">";
+    }
+    Process process{{"/usr/bin/printf", "<%s> one  two", odd}};
+    CHECK(process.wait_for_output(expected));
+    Process started{Command{"/usr/bin/printf", "<%s> one  two", odd}.run_by({"env", "A=b"})};
+    CHECK(started.wait_for_output(expected));
+}
+
+TEST_CASE("Standard error joins the output if that is wanted, and no output is kept if it is not") {
+    const Command command{"/bin/sh", "-c", {"echo out; echo err >&2"}};
+    Process both{command.with(Output::kept_with_errors)};
+    CHECK(both.wait_for_output("out\nerr\n"));
+    Process none{Command{"echo", "out"}.with(Output::discarded)};
+    CHECK(none.wait_for_more(0, 5s).empty());
+    CHECK(none.wait_for_end(5s));
+    CHECK(none.exit_status() == 0);
+}
+
+TEST_CASE("A program that is missing ends with exit status 127") {
+    for (const char* const missing : {"/no/such/server", "no-such-server"}) {
+        Process process{Command{missing, "--port 0"}.with(Output::kept_with_errors)};
+        CHECK(process.wait_for_output(fmt::format("can't run {}\n", missing)));
+        CHECK(process.wait_for_end(5s));
+        CHECK(process.exit_status() == 127);
+    }
 }
 
 TEST_CASE("A command that prints more than a pipe holds does not wait for us") {
@@ -96,7 +161,7 @@ TEST_CASE("A line is waited for until it is whole") {
 }
 
 TEST_CASE("A command knows when it has ended") {
-    Process process{"exit 3"};
+    Process process{"(exit 3)"};
     CHECK(process.wait_for_end(5s));
     CHECK(process.ended());
 
@@ -160,7 +225,7 @@ TEST_CASE("Who has left the group, and holds the output open, holds nobody up") 
 TEST_CASE("A process leaves no descriptors behind") {
     const auto before = open_descriptors();
     for (int i = 0; i < 5; ++i) {
-        Process{"exit"}.wait_for_end(5s);
+        Process{"true"}.wait_for_end(5s);
     }
     CHECK(open_descriptors() == before);
 }
@@ -176,6 +241,18 @@ TEST_CASE("A command with {port} is a server once it accepts") {
     CHECK(server.process().wait_for_output("hello\n"));  // it is this one, and no other
 }
 
+TEST_CASE("The same free port replaces every {port}") {
+    // A server that accepts on the port, and says what else it was told.
+    const std::string script = "echo \"got $1 and $2\"; exec nc -lk 127.0.0.1 {port}";
+    ServerProcess server{{"/bin/sh", "-c", {script, "sh", "{port}", "<{port}{port}>"}}};
+    const std::string port = std::to_string(server.target().port);
+    CHECK(server.process().wait_for_output("got " + port + " and <" + port + port + ">\n"));
+
+    ServerProcess line{"echo {port} {port}; exec nc -lk 127.0.0.1 {port}"};
+    const std::string its_port = std::to_string(line.target().port);
+    CHECK(line.process().wait_for_output(its_port + " " + its_port + "\n"));
+}
+
 TEST_CASE("A command that says where it listens is a server there") {
     // In two steps and behind another line: neither that line's end nor half a port is taken.
     ServerProcess server{
@@ -188,6 +265,8 @@ TEST_CASE("A command that ends is no server") {
     CHECK(complaint_about("false") == "it ended before it listened");
     CHECK(complaint_about("echo listening on") == "it ended before it listened");
     CHECK(complaint_about("/no/such/server 2>&1") == "it ended before it listened");
+    const Command missing{"/no/such/server", "--port 0"};
+    CHECK(complaint_about(missing.with(Output::kept_with_errors)) == "it ended before it listened");
     CHECK(complaint_about("false {port}") == "it ended before it accepted a connection");
     CHECK(steady_clock::now() - start < 8s);  // it did not take the patience
 }
