@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
             continue;
         }
         try {
-            const std::string_view name = course_servers.at(stage - 1).name;
-            const auto [held, slowest, figure] = attack.run(program(name), part);
+            const std::string name{course_servers.at(stage - 1).name};
+            const auto [held, slowest, figure] = attack.run(name, part);
             const std::string answered =
                 slowest ? fmt::format("{:.0f} ms", static_cast<double>(slowest->count()) / 1000)
                         : "none";

@@ -11,8 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 std::string attack(std::size_t stage, std::size_t part, std::string_view flags = "") {
-    return output_of(fmt::format("{} {} --part {} {}", program("attack"), stage, part, flags),
-                     120s);
+    return output_of({program("attack"), fmt::format("{} --part {} {}", stage, part, flags)}, 120s);
 }
 
 }  // namespace
@@ -27,7 +26,7 @@ TEST_CASE("So do the others that trust nobody, under a smaller one") {
     std::list<Process> attacks;  // side by side: most of the time they wait
     for (std::size_t stage = 3; stage < 10; stage += sanitized ? 3 : 1) {
         attacks.emplace_back(
-            fmt::format("{} {} --part 20 2>&1; echo exit $?", program("attack"), stage));
+            with_exit_status({program("attack"), fmt::format("{} --part 20", stage)}));
     }
     for (Process& process : attacks) {
         CHECK(process.wait_for_output("exit ", 120s));

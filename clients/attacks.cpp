@@ -19,6 +19,7 @@
 #include "clients/load.hpp"
 #include "clients/measurements.hpp"
 #include "clients/process.hpp"
+#include "clients/trial.hpp"
 
 namespace unfreeze {
 namespace {
@@ -31,8 +32,8 @@ constexpr std::string_view short_patience =
     "--idle-ms 3000 --head-ms 3000 --body-ms 3000 --write-ms 3000";
 
 ServerProcess start(const std::string& server, std::string_view flags,
-                    std::string_view before = "exec") {
-    return ServerProcess{fmt::format("{} {} --port 0 {} 2>&1", before, server, flags)};
+                    const std::vector<std::string>& words_before = {}) {
+    return ServerProcess{server_command(server, flags).run_by(words_before)};
 }
 
 /// A client that sends what it likes and whose answers nobody reads.
@@ -95,7 +96,7 @@ bool within(double limit, double bytes) { return sanitized || bytes < limit; }
 Outcome used_up_descriptors(const std::string& server, std::size_t part) {
     constexpr std::ptrdiff_t limit = 64;
     const std::size_t clients = std::max<std::size_t>(500 / part, 2 * limit);
-    ServerProcess process = start(server, "", fmt::format("ulimit -n {}; exec", limit));
+    ServerProcess process = start(server, "", {"prlimit", fmt::format("--nofile={}", limit)});
     const Target& target = process.target();
     const pid_t pid = process.process().pid();
     Connection served{target};
@@ -218,8 +219,9 @@ Outcome slow_clients(const std::string& server, std::size_t part, std::string_vi
     const Target& target = process.target();
     const pid_t pid = process.process().pid();
     const std::ptrdiff_t before = descriptors(pid) + 1;  // the probe's
-    Process slow{fmt::format("exec slowhttptest {} -c {} -r {} -i 1 -l 30 -u http://{}/ 2>&1", mode,
-                             clients, clients, target.name())};
+    Process slow{Command{"slowhttptest", fmt::format("{} -c {} -r {} -i 1 -l 30 -u http://{}/",
+                                                     mode, clients, clients, target.name())}
+                     .with(Output::kept_with_errors)};
     std::ptrdiff_t most = 0;
     bool let_go = false;
     const auto begin = steady_clock::now();
@@ -259,9 +261,18 @@ Outcome slow_readers(const std::string& server, std::size_t part) {
 
 // ---- time ---------------------------------------------------------------------------------------
 
+std::string libfaketime() {
+    for (const auto& folder : std::filesystem::directory_iterator{"/usr/lib"}) {
+        const auto library = folder.path() / "faketime/libfaketimeMT.so.1";
+        if (exists(library)) {
+            return library;
+        }
+    }
+    throw std::runtime_error{"libfaketime is missing: is its package installed?"};
+}
+
 /// The wall clock jumps, by libfaketime, beside a connection in use and one that waits.
 Outcome jumping_clock(const std::string& server, std::size_t) {
-    constexpr std::string_view library = "/usr/lib/*/faketime/libfaketimeMT.so.1";
     constexpr std::array<std::string_view, 4> jumps{"+3600s", "-7200s", "+400d", "+0"};
     const std::string file =
         std::filesystem::temp_directory_path() / fmt::format("unfreeze-clock-{}", getpid());
@@ -269,9 +280,8 @@ Outcome jumping_clock(const std::string& server, std::size_t) {
     set("+0");
     ServerProcess process =
         start(server, "--idle-ms 60000",
-              fmt::format("export LD_PRELOAD=$(echo {}) FAKETIME_DONT_FAKE_MONOTONIC=1 "
-                          "FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE={}; exec",
-                          library, file));
+              {"env", "LD_PRELOAD=" + libfaketime(), "FAKETIME_DONT_FAKE_MONOTONIC=1",
+               "FAKETIME_NO_CACHE=1", "FAKETIME_TIMESTAMP_FILE=" + file});
     Connection waiting{process.target()};
     waiting.send("POST / HTTP/1.1\r\n");
     Connection used{process.target()};

@@ -56,7 +56,7 @@ struct Options {
 
 struct Server {
     std::string name;
-    std::string command;
+    Command command;
 };
 
 /// A program's path, or nothing where it is not installed. nginx lies where only root looks.
@@ -66,8 +66,8 @@ std::string find_program(std::string_view name) {
 }
 
 /// One of ours, on the port that is filled in. What it prints of each job is printed to nobody.
-std::string our_command(std::string_view name, std::string_view flags) {
-    return fmt::format("exec {} --port {{port}} {} >/dev/null", program(name), flags);
+Command our_command(std::string_view name, std::string_view flags) {
+    return Command{program(name), fmt::format("--port {{port}} {}", flags)}.with(Output::discarded);
 }
 
 /// A directory for what a server needs in files, while this object lives.
@@ -94,7 +94,7 @@ private:
 };
 
 /// One process, which does for a request what nginx does at the least, and writes no log.
-std::string nginx_command(const std::string& nginx, const fs::path& folder) {
+Command nginx_command(const std::string& nginx, const fs::path& folder) {
     std::ofstream{folder / "for_any_port.conf"} << R"(master_process off;
 daemon off;
 pid nginx.pid;
@@ -117,10 +117,10 @@ http {
     }
 }
 )";
-    return fmt::format(
-        "cd '{}' && sed 's/PORT/{{port}}/' for_any_port.conf >nginx.conf && "
-        "exec {} -e /dev/null -p . -c nginx.conf",
-        folder.string(), nginx);
+    const std::string line =
+        "cd \"$1\" && sed 's/PORT/{port}/' for_any_port.conf >nginx.conf && "
+        "exec \"$2\" -e /dev/null -p . -c nginx.conf";
+    return {"/bin/sh", "-c", {line, "sh", folder.string(), nginx}};
 }
 
 /// NAME=COMMAND. Where the command takes a port it need not say which one it has, and nobody reads
@@ -300,12 +300,16 @@ struct Figures {
 /// it counts the 503s too.
 Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cores,
                 std::size_t seconds, bool look = false) {
-    Process wrk{fmt::format(
-        "exec wrk -t {} -c {} -d {}s --timeout 5s -s '{}/clients/bench.lua' http://{}/ -- {} {} {} "
-        "2>&1",
-        std::min(cores.clients(), scenario.connections), scenario.connections, seconds,
-        UNFREEZE_SOURCE_DIR, target.name(), scenario.at_a_time, scenario.close ? "close" : "keep",
-        look ? "look" : "")};
+    const std::string flags =
+        fmt::format("-t {} -c {} -d {}s --timeout 5s -s",
+                    std::min(cores.clients(), scenario.connections), scenario.connections, seconds);
+    const std::vector<std::string> rest{UNFREEZE_SOURCE_DIR "/clients/bench.lua",
+                                        fmt::format("http://{}/", target.name()),
+                                        "--",
+                                        std::to_string(scenario.at_a_time),
+                                        scenario.close ? "close" : "keep",
+                                        look ? "look" : ""};
+    Process wrk{Command{"wrk", flags, rest}.with(Output::kept_with_errors)};
     const auto said = wrk.wait_for_line("figures ", std::chrono::seconds{seconds + 30});
     Figures figures;
     std::istringstream numbers{said.value_or("")};

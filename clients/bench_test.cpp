@@ -70,12 +70,12 @@ void check_positive(const Row& row, const std::vector<std::string>& columns) {
     }
 }
 
-std::string bench(std::string_view flags) {
-    return output_of(fmt::format("{} {}", program("bench"), flags));
+std::string bench(std::string_view flags, const std::vector<std::string>& more = {}) {
+    return output_of({program("bench"), flags, more});
 }
 
 bool wrk_is_missing() {
-    if (output_of("command -v wrk").ends_with("exit 0\n")) {
+    if (output_of("(command -v wrk)").ends_with("exit 0\n")) {
         return false;
     }
     WARN("SKIPPED, NOTHING TESTED: wrk is missing (./lab setup)");
@@ -143,13 +143,14 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
     const auto stages_csv = folder / fmt::format("unfreeze_bench_test_{}_stages.csv", getpid());
     // Side by side: how long anything takes does not matter here.
     const std::string turn = "--rounds 1 --seconds 1 --warm-up-seconds 0";
-    Process stages{fmt::format("{} {} --stages --scenarios close --csv {} 2>&1; echo exit $?",
-                               program("bench"), turn, stages_csv.string())};
-    const std::string output = bench(fmt::format(
-        "{} --scenarios idle,p16 --idle-connections 200 --csv {} "
-        "--peer again='{} --port {{port}}' --peer refuses='{}'",
-        turn, csv.string(), program("floor"),
-        server_command("stage10_shutdown", "--work-ms 200 --workers 1 --queue-capacity 1")));
+    Process stages{with_exit_status(
+        {program("bench"), turn + " --stages --scenarios close", {"--csv", stages_csv.string()}})};
+    const std::string again = fmt::format("again={} --port {{port}}", shell_word(program("floor")));
+    const std::string refuses =
+        fmt::format("refuses={} --port 0 --work-ms 200 --workers 1 --queue-capacity 1",
+                    shell_word(program("stage10_shutdown")));
+    const std::string output = bench(turn + " --scenarios idle,p16 --idle-connections 200",
+                                     {"--csv", csv.string(), "--peer", again, "--peer", refuses});
     INFO(output);
     CHECK(output.ends_with("\nexit 0\n"));
     CHECK(output.find("\np16: ") < output.find("\nidle: 200 "));
@@ -198,9 +199,9 @@ TEST_CASE("A server has as many cores as it is to have, as long as there are so 
     for (const int wanted : {1, 2, 64}) {
         INFO(wanted << " of " << all << " cores");
         const std::string output =
-            bench(fmt::format("--scenarios idle --idle-connections 1 --server-cores {} "
-                              "--peer tells='nproc >{}; exec {} --port {{port}}'",
-                              wanted, file.string(), program("floor")));
+            bench(fmt::format("--scenarios idle --idle-connections 1 --server-cores {}", wanted),
+                  {"--peer", fmt::format("tells=nproc >{}; exec {} --port {{port}}",
+                                         shell_word(file.string()), shell_word(program("floor")))});
         INFO(output);
         CHECK(output.ends_with("\nexit 0\n"));
         CHECK(std::stoi(lines_of(file).at(0)) == std::min(wanted, all));
@@ -210,8 +211,7 @@ TEST_CASE("A server has as many cores as it is to have, as long as there are so 
 
 TEST_CASE("What can't be measured is refused in one sentence, before anything is") {
     if (!wrk_is_missing()) {
-        const std::string command = program("bench");
-        CHECK(output_of("PATH=/nowhere " + command) ==
+        CHECK(output_of("PATH=/nowhere " + shell_word(program("bench"))) ==
               "bench: wrk is missing: install Debian's package wrk, or run ./lab setup\nexit 2\n");
         CHECK(bench("--peer mine") ==
               "bench: --peer: 'mine' is not NAME=COMMAND, such as mine='./server --port {port}'\n"
@@ -221,15 +221,15 @@ TEST_CASE("What can't be measured is refused in one sentence, before anything is
               "exit 2\n");
         CHECK(bench("--peer no=false") ==
               "bench: no does not start: it ended before it listened\nexit 2\n");
-        CHECK(bench("--peer no='nothing --port {port}'") ==
+        CHECK(bench("--peer", {"no=nothing --port {port}"}) ==
               "bench: no does not start: it ended before it accepted a connection\nexit 2\n");
-        CHECK(bench(fmt::format("--peer refuses='{} --port {{port}} --body-bytes-max 10'",
-                                program("stage03_validation"))) ==
+        CHECK(bench("--peer", {fmt::format("refuses={} --port {{port}} --body-bytes-max 10",
+                                           shell_word(program("stage03_validation")))}) ==
               "bench: refuses answers an event with 413, not with 2xx\nexit 2\n");
     }
     CHECK(bench("--scenarios k64,k65") ==
           "bench: there is no scenario 'k65', but: k64, k1000, p16, close, idle\nexit 2\n");
-    CHECK(bench("--scenarios ''") ==
+    CHECK(bench("--scenarios", {""}) ==
           "bench: there is no scenario '', but: k64, k1000, p16, close, idle\nexit 2\n");
     CHECK(bench("--stages --scenarios idle") ==
           "bench: there is no scenario 'idle' for the stages, but: k64, close\nexit 2\n");

@@ -20,21 +20,30 @@
 // For tests that treat a program as its users do: from outside.
 namespace unfreeze {
 
-/// The command for one of our servers on a free port, its notices on standard output too.
-inline std::string server_command(std::string_view name, std::string_view flags = "") {
-    return fmt::format("exec {} --port 0 {} 2>&1", program(name), flags);
+/// A word as it is written in a line for a shell, whatever it holds.
+inline std::string shell_word(std::string_view word) {
+    std::string text = "'";
+    for (const char c : word) {
+        text += c == '\'' ? "'\\''" : std::string{c};
+    }
+    return text + "'";
+}
+
+/// Prints what a command prints on both streams, and then "exit N".
+inline Command with_exit_status(const Command& command) {
+    return command.run_by({"/bin/sh", "-c", "\"$@\" 2>&1; echo exit $?", "sh"});
 }
 
 /// What a command printed, both streams, and "exit N" behind it.
-inline std::string output_of(const std::string& command,
+inline std::string output_of(const Command& command,
                              std::chrono::seconds patience = std::chrono::seconds{30}) {
-    Process process{fmt::format("({}) 2>&1; echo exit $?", command)};
+    Process process{with_exit_status(command)};
     CHECK(process.wait_for_output("exit ", patience));
     return process.output();
 }
 
 /// Puts a server to every claim of the course, or to each `step`th from `first` on.
-inline std::vector<Trial> try_all_claims(const std::string& command, std::size_t first = 0,
+inline std::vector<Trial> try_all_claims(const Command& command, std::size_t first = 0,
                                          std::size_t step = 1) {
     std::vector<Trial> trials;
     for (std::size_t i = first; i < all_claims().size(); i += step) {
@@ -109,32 +118,34 @@ inline void check_variants(std::size_t stage, std::size_t clients = 2) {
 inline void check_start_errors(std::string_view name) {
     ServerProcess first{server_command(name)};
     const std::string in_use =
-        output_of(fmt::format("{} --port {}", program(name), first.target().port));
+        output_of({program(name), fmt::format("--port {}", first.target().port)});
     CHECK(in_use == fmt::format("{}: 127.0.0.1:{} is in use: end the server that has it, or choose "
                                 "another --port\nexit 2\n",
                                 name, first.target().port));
-    CHECK(output_of(program(name) + " --prot") ==
+    CHECK(output_of({program(name), "--prot"}) ==
           fmt::format("{}: The following argument was not expected: --prot (see --help)\nexit 2\n",
                       name));
-    CHECK(output_of(program(name) + " --port 65536").ends_with("\nexit 2\n"));
-    CHECK(output_of(program(name) + " --host 192.0.2.1 --port 0") ==
+    CHECK(output_of({program(name), "--port 65536"}).ends_with("\nexit 2\n"));
+    CHECK(output_of({program(name), "--host 192.0.2.1 --port 0"}) ==
           fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
                       name));
-    CHECK(output_of(program(name) + " --help").ends_with("\nexit 0\n"));
+    CHECK(output_of({program(name), "--help"}).ends_with("\nexit 0\n"));
 }
 
 enum class Verdict { as_taught, not_as_taught };
 
 /// Has a stage's client judge a program's server. Not under a sanitizer: it would see the parts of
 /// server and client once more that all other tests put together.
-inline void check_verdict(std::size_t stage, std::string_view server, Verdict expected,
+inline void check_verdict(std::size_t stage, const CourseServer& server, Verdict expected,
                           std::string_view flags = "--requests 500 --timeout-ms 2000") {
     if (sanitized) {
         return;
     }
-    const std::string output = output_of(
-        fmt::format("{} {} --spawn '{} --port 0'", program(fmt::format("stage{:02}_client", stage)),
-                    flags, program(server)));
+    const std::string output =
+        output_of({program(fmt::format("stage{:02}_client", stage)),
+                   flags,
+                   {"--spawn", fmt::format("{} --port 0 {}", shell_word(program(server.name)),
+                                           server.flags)}});
     INFO(output);
     CHECK(output.ends_with(
         expected == Verdict::as_taught

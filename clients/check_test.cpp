@@ -6,14 +6,14 @@ namespace {
 
 /// What check says of a server that should be at that stage.
 std::string checked(std::size_t stage, const std::string& server) {
-    return output_of(fmt::format("{} {} --spawn '{}'", program("check"), stage, server),
+    return output_of({program("check"), std::to_string(stage), {"--spawn", server}},
                      std::chrono::minutes{1});
 }
 
 /// Python's own server: one client at a time, or a thread for each.
 std::string python(std::string_view kind) {
     return fmt::format("exec python3 {} {{port}} {} 2>&1",
-                       (source_tree / "clients" / "other_server.py").string(), kind);
+                       shell_word((source_tree / "clients" / "other_server.py").string()), kind);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ TEST_CASE("A server of another house is told which stage it has reached, and wha
 
 TEST_CASE("A stage of this course has reached itself, and not the next one") {
     const std::string server =
-        fmt::format("{} --port 0 --work-ms 50 --head-ms 500", program("stage04_state"));
+        shell_word(program("stage04_state")) + " --port 0 --work-ms 50 --head-ms 500";
     const std::string output = checked(5, server);
     INFO(output);
     CHECK(output.find("(`accepted-at-once`): expected yes, found no: ") != output.npos);
@@ -50,22 +50,21 @@ TEST_CASE("A stage of this course has reached itself, and not the next one") {
 }
 
 TEST_CASE("The final server has reached the last stage") {
-    const std::string output =
-        checked(10, fmt::format("{} --port 0 --work-ms 60 --hold-ms 15 --head-ms 500",
-                                program("stage10_shutdown")));
+    const std::string output = checked(10, shell_word(program("stage10_shutdown")) +
+                                               " --port 0 --work-ms 60 --hold-ms 15 --head-ms 500");
     INFO(output);
     CHECK(output.ends_with("\nverdict: your server has reached stage 10\nexit 0\n"));
 }
 
 TEST_CASE("A server that runs is not ended by a check") {
     ServerProcess server{course_command(2, "stage02_async")};
-    CHECK(output_of(fmt::format("{} 2 --server {}", program("check"), server.target().name()))
+    CHECK(output_of({program("check"), "2 --server " + server.target().name()})
               .ends_with("\nverdict: your server has reached stage 2\nexit 0\n"));
     CHECK(!server.process().ended());
 }
 
 TEST_CASE("A check of nothing is refused in a sentence") {
-    CHECK(output_of(program("check") + " 11").ends_with("\nexit 2\n"));
-    CHECK(output_of(program("check") + " 1 --spawn true")
+    CHECK(output_of({program("check"), "11"}).ends_with("\nexit 2\n"));
+    CHECK(output_of({program("check"), "1 --spawn true"})
               .starts_with("check: no server from 'true': "));
 }

@@ -253,7 +253,7 @@ void measure_times(std::size_t rounds, std::size_t divide, std::FILE* csv) {
 }
 
 /// Connects silent clients to a server, and a valid request beside them.
-void measure_server(std::string_view whose, const std::string& command, std::size_t connections,
+void measure_server(std::string_view whose, const Command& command, std::size_t connections,
                     std::string_view claimed, std::FILE* csv) {
     ServerProcess server{command};
     const Held held = hold_silent(server, connections);
@@ -281,10 +281,10 @@ void measure_costs(std::size_t rounds, std::size_t divide, std::size_t descripto
     measure_times(rounds, divide, csv);
     tell(csv, "memory of a coroutine that waits", coroutine, "bytes", "1000-2000");
     tell(csv, "memory of a thread that waits", thread, "bytes");
-    measure_server("the final server",
-                   fmt::format("{} --connections-max {}", our_server("stage10_shutdown"),
-                               connections + others),
-                   connections, "100000", csv);
+    measure_server(
+        "the final server",
+        our_server("stage10_shutdown", fmt::format("--connections-max {}", connections + others)),
+        connections, "100000", csv);
     measure_server("threads", our_server("thread_per_connection"),
                    std::min(connections, threads_max / divide), "", csv);
 }

@@ -26,8 +26,7 @@ std::vector<std::string> fields_of(const std::string& line) {
 std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
     const std::filesystem::path csv =
         std::filesystem::temp_directory_path() / fmt::format("experiment-{}.csv", getpid());
-    const std::string output =
-        output_of(fmt::format("{} {} --csv {}", program(name), arguments, csv.string()));
+    const std::string output = output_of({program(name), arguments, {"--csv", csv.string()}});
     INFO(output);
     CHECK(output.ends_with("\nexit 0\n"));
     const std::vector<std::string> lines = lines_of(csv);
@@ -310,36 +309,36 @@ TEST_CASE("The costs of coroutines are below those of threads") {
 }
 
 TEST_CASE("What can't be offered is refused in one sentence") {
-    CHECK(output_of(program("goodput") + " stage01_blocking") ==
+    CHECK(output_of({program("goodput"), "stage01_blocking"}) ==
           "goodput: there is no 'stage01_blocking', but: all, stage10_shutdown, stage04_state, "
           "stage05_variant_unbounded_queue\nexit 2\n");
     for (const char* const times : {"x", "0", "1,,2", "2x", "21", "nan", "1,-1"}) {
         INFO(times);
-        CHECK(output_of(fmt::format("{} --times {}", program("goodput"), times))
+        CHECK(output_of({program("goodput"), fmt::format("--times {}", times)})
                   .ends_with("' is no number from 0.1 to 20\nexit 2\n"));
     }
-    CHECK(output_of(program("goodput") + " --times ''") ==
+    CHECK(output_of({program("goodput"), "--times", {""}}) ==
           "goodput: --times: there is nothing to offer\nexit 2\n");
     CHECK(
-        output_of("ulimit -n 1000; " + program("goodput")) ==
+        output_of(Command{program("goodput"), ""}.run_by({"prlimit", "--nofile=1000"})) ==
         "goodput: that is up to 4000 clients at a time, and there are 1000 descriptors\nexit 2\n");
-    CHECK(output_of(program("goodput") + " --csv /nowhere/a.csv") ==
+    CHECK(output_of({program("goodput"), "--csv /nowhere/a.csv"}) ==
           "goodput: can't write to /nowhere/a.csv\nexit 2\n");
-    CHECK(output_of(program("costs") + " --divide 0").ends_with("(see --help)\nexit 2\n"));
+    CHECK(output_of({program("costs"), "--divide 0"}).ends_with("(see --help)\nexit 2\n"));
 }
 
 TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
-    CHECK(output_of(program("experiment") + " fly") ==
+    CHECK(output_of({program("experiment"), "fly"}) ==
           "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "
           "queue, workers, freeze, connections\nexit 2\n");
-    CHECK(output_of(program("experiment") + " sharding --csv /nowhere/a.csv") ==
+    CHECK(output_of({program("experiment"), "sharding --csv /nowhere/a.csv"}) ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
     for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {
         INFO(flags);
-        CHECK(output_of(fmt::format("{} sharding {}", program("experiment"), flags))
+        CHECK(output_of({program("experiment"), fmt::format("sharding {}", flags)})
                   .ends_with("(see --help)\nexit 2\n"));
     }
-    CHECK(output_of(program("experiment") + " sharding --work-ms 25") ==
+    CHECK(output_of({program("experiment"), "sharding --work-ms 25"}) ==
           "experiment: --work-ms and --hold-ms must be multiples of 10, as a tenth of them is "
           "tried, too\nexit 2\n");
 }
@@ -348,9 +347,9 @@ TEST_CASE("A server that ends while it is measured has no figures") {
     if (sanitized) {  // stdbuf, which has to be loaded first, as the sanitizer has
         return;
     }
-    const std::string command =
-        fmt::format("timeout 2 {} --port 0 --work-ms 10 --hold-ms 10 --queue-capacity 10",
-                    program("stage07_contention"));
+    const Command command =
+        server_command("stage07_contention", "--work-ms 10 --hold-ms 10 --queue-capacity 10")
+            .run_by({"timeout", "2"});
     CHECK_THROWS_WITH(measure_overload({.command = command, .span = 5s}),
                       "it ended or fell silent while it was measured");
 }
@@ -358,9 +357,10 @@ TEST_CASE("A server that ends while it is measured has no figures") {
 TEST_CASE("Who asks for JSON, or to wait until all is done, gets no table of workers") {
     const char* const flag = GENERATE("--json", "--until-done");
     const auto start = std::chrono::steady_clock::now();
-    const std::string output =
-        output_of(fmt::format("{} --requests 10 {} --spawn '{} --port 0 --work-ms 10 --hold-ms 1'",
-                              program("stage07_client"), flag, program("stage07_contention")));
+    const std::string server =
+        shell_word(program("stage07_contention")) + " --port 0 --work-ms 10 --hold-ms 1";
+    const std::string output = output_of(
+        {program("stage07_client"), fmt::format("--requests 10 {}", flag), {"--spawn", server}});
     INFO(output);
     CHECK(output.find("workers") == output.npos);
     CHECK(std::chrono::steady_clock::now() < start + 8s);  // a second for each of its rows

@@ -26,7 +26,8 @@ void print_probe(const char* when, const Target& target) {
 /// Netcats that have connected, each holding its connection open until the list goes.
 void connect_netcats(std::list<Process>& netcats, std::size_t count, const Target& target) {
     while (netcats.size() < count) {
-        netcats.emplace_back(fmt::format("exec nc -v {} {} 2>&1", target.host, target.port));
+        netcats.emplace_back(Command{"nc", fmt::format("-v {} {}", target.host, target.port)}.with(
+            Output::kept_with_errors));
         if (!netcats.back().wait_for_output("succeeded")) {
             const std::string said = netcats.back().output();
             fail(fmt::format(

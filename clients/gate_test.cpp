@@ -464,8 +464,9 @@ TEST_CASE(
 
 TEST_CASE("Out of descriptors, the gate lets the next clients wait until others have left") {
     ServerProcess server{server_command("stage03_validation")};
-    ServerProcess gate{fmt::format("ulimit -n {}; exec {} pass --port 0 --server {} 2>&1",
-                                   GENERATE(20, 21), program("gate"), server.target().name())};
+    ServerProcess gate{Command{program("gate"), "pass --port 0 --server " + server.target().name()}
+                           .run_by({"prlimit", fmt::format("--nofile={}", GENERATE(20, 21))})
+                           .with(Output::kept_with_errors)};
     std::list<Connection> clients;
     while (clients.size() < 20) {
         clients.emplace_back(gate.target()).send(post(event_body(0)));
@@ -480,21 +481,21 @@ TEST_CASE("Out of descriptors, the gate lets the next clients wait until others 
 
 TEST_CASE("What the gate is told wrongly ends in one sentence") {
     const std::string gate = program("gate");
-    CHECK(output_of(gate + " fly") ==
+    CHECK(output_of({gate, "fly"}) ==
           "gate: there is no verb 'fly', but: pass, byte-by-byte, joined, delayed, throttled, "
           "reset, half-closed, corrupted\nexit 2\n");
-    CHECK(output_of(gate).starts_with("gate: there is no verb '', but: pass, "));
-    CHECK(output_of(gate + " pass --server here") ==
+    CHECK(output_of({gate, ""}).starts_with("gate: there is no verb '', but: pass, "));
+    CHECK(output_of({gate, "pass --server here"}) ==
           "gate: --server: 'here' is not HOST:PORT, such as 127.0.0.1:8080\nexit 2\n");
-    CHECK(output_of(gate + " pass --bytes-per-second 0").ends_with("\nexit 2\n"));
-    CHECK(output_of(gate + " pass --prot") ==
+    CHECK(output_of({gate, "pass --bytes-per-second 0"}).ends_with("\nexit 2\n"));
+    CHECK(output_of({gate, "pass --prot"}) ==
           "gate: The following argument was not expected: --prot (see --help)\nexit 2\n");
-    const ServerProcess first{fmt::format("exec {} pass --port 0", gate)};
-    CHECK(output_of(fmt::format("{} pass --port {}", gate, first.target().port)) ==
+    const ServerProcess first{{gate, "pass --port 0"}};
+    CHECK(output_of({gate, fmt::format("pass --port {}", first.target().port)}) ==
           fmt::format("gate: 127.0.0.1:{} is in use: end the server that has it, or choose another "
                       "--port\nexit 2\n",
                       first.target().port));
-    CHECK(output_of(gate + " --help").ends_with("\nexit 0\n"));
+    CHECK(output_of({gate, "--help"}).ends_with("\nexit 0\n"));
 }
 
 // ---- in front of the servers ------------------------------------------------------------------
@@ -513,7 +514,7 @@ Counts end(ServerProcess& server) {
     return *counts;
 }
 
-std::string quick_server(std::size_t stage) {
+Command quick_server(std::size_t stage) {
     return server_command(course_servers.at(stage - 1).name, stage >= 7 ? "--work-ms 1 --hold-ms 0"
                                                              : stage >= 4 ? "--work-ms 1"
                                                                           : "");
@@ -555,8 +556,8 @@ TEST_CASE("A network that does harm takes no accepted job, and lets no other cli
     constexpr auto promptly = 2s;  // a fiftieth of it will do, but the machine may have other work
     for (GateOptions options : harmful()) {
         CAPTURE(static_cast<int>(options.verb));
-        ServerProcess server{
-            server_command("stage10_shutdown --work-ms 20 --hold-ms 0 --workers 4 --head-ms 500")};
+        ServerProcess server{server_command("stage10_shutdown",
+                                            "--work-ms 20 --hold-ms 0 --workers 4 --head-ms 500")};
         options.server = server.target();
         const RunningGate gate{options};
         auto load = std::async(std::launch::async, [&] {

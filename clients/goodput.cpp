@@ -85,9 +85,10 @@ struct Goodput {
 /// done when the balance is n.
 Goodput measure_goodput(const Overloaded& overloaded, std::size_t rate,
                         const GoodputOptions& options) {
-    const ServerProcess server{
-        fmt::format("{} --work-ms {} {}", our_server(overloaded.name), options.work_ms.count(),
-                    fmt::format(fmt::runtime(overloaded.flags), options.queue_capacity()))};
+    const ServerProcess server{our_server(
+        overloaded.name,
+        fmt::format("--work-ms {} {}", options.work_ms.count(),
+                    fmt::format(fmt::runtime(overloaded.flags), options.queue_capacity())))};
     Account account{server.target()};
     std::vector<steady_clock::time_point> done_at;  // of the n-th accepted event, when it was seen
     const auto look = [&] {

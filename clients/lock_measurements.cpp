@@ -10,7 +10,6 @@
 #include "clients/load.hpp"
 #include "clients/measurements.hpp"
 #include "clients/overload.hpp"
-#include "clients/process.hpp"
 
 namespace unfreeze {
 namespace {
@@ -18,10 +17,10 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-std::string command(std::string_view server, milliseconds work, milliseconds hold,
-                    std::string_view flags = "") {
-    return fmt::format("{} --work-ms {} --hold-ms {} {}", our_server(server), work.count(),
-                       hold.count(), flags);
+Command command(std::string_view server, milliseconds work, milliseconds hold,
+                std::string_view flags = "") {
+    return our_server(
+        server, fmt::format("--work-ms {} --hold-ms {} {}", work.count(), hold.count(), flags));
 }
 
 /// The two servers that differ in their locks alone.
@@ -33,7 +32,7 @@ constexpr std::array<Locks, 2> locks{
     {{"lock", "stage07_contention"}, {"shards", "stage08_sharding"}}};
 
 /// How many of 5,000 events are accepted that come in 0.42 seconds, 200 of them at a time.
-std::uint64_t accepted_of_burst(const std::string& command) {
+std::uint64_t accepted_of_burst(const Command& command) {
     ServerProcess server{command};
     LoadOptions load{.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'000};
     load.body = [](std::size_t n) {
@@ -119,7 +118,7 @@ void measure_sharding(const MeasureOptions& options, std::FILE* csv) {
         const milliseconds work = options.work_ms / (changed[1] ? 10 : 1);
         const milliseconds hold = options.hold_ms / (changed[1] ? 10 : 1);
         const std::size_t capacity = changed[2] ? 1'000 : 100;
-        const std::string run =
+        const Command run =
             command(server, work, hold, fmt::format("--queue-capacity {}", capacity));
         const std::uint64_t accepted = accepted_of_burst(run);
         const OverloadReport report =

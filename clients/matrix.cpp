@@ -67,14 +67,14 @@ void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
             if (cell.trial.claim->traits.alone != alone) {
                 continue;
             }
-            const std::string command =
-                options.spawn.empty()
-                    ? course_command(cell.stage, course_servers.at(cell.stage - 1).name)
-                    : options.spawn;
+            const std::string_view ours = course_servers.at(cell.stage - 1).name;
+            const bool spawned = !options.spawn.empty();
             try {
-                cell.trial = try_claim(*cell.trial.claim, command);
+                cell.trial = try_claim(*cell.trial.claim,
+                                       spawned ? options.spawn : course_command(cell.stage, ours));
             } catch (const std::exception& error) {
-                fail(fmt::format("no server from '{}': {}", command, error.what()));
+                fail(fmt::format("no server from '{}': {}", spawned ? options.spawn : ours,
+                                 error.what()));
             }
         }
     };

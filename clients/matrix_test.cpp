@@ -6,9 +6,10 @@ TEST_CASE("The matrix sees a server that is not as taught, and names the cell") 
     if (sanitized) {
         return;  // there are no variants
     }
-    const std::string output =
-        output_of(fmt::format("{} --stage 5 --spawn '{}'", program("matrix"),
-                              course_command(5, "stage05_variant_unbounded_queue")));
+    const std::string variant =
+        fmt::format("{} --port 0 {}", shell_word(program("stage05_variant_unbounded_queue")),
+                    course_servers.at(4).flags);
+    const std::string output = output_of({program("matrix"), "--stage 5", {"--spawn", variant}});
     INFO(output);
     CHECK(output.find("\nNOT AS TAUGHT: `overload` in stage 5: refused none of 2000; it is true "
                       "from stage 5 on\n") != std::string::npos);
@@ -18,8 +19,7 @@ TEST_CASE("The matrix sees a server that is not as taught, and names the cell") 
 
 TEST_CASE("The matrix knows a server that is as taught, and writes what it has found") {
     const std::string json = fmt::format("/tmp/matrix_test_{}.json", getpid());
-    const std::string output =
-        output_of(fmt::format("{} --stage 3 --json {}", program("matrix"), json));
+    const std::string output = output_of({program("matrix"), "--stage 3 --json " + json});
     INFO(output);
     CHECK(output.ends_with(
         fmt::format("\n{0} of {0} cells as taught\nexit 0\n", all_claims().size())));
@@ -32,10 +32,10 @@ TEST_CASE("The matrix knows a server that is as taught, and writes what it has f
 }
 
 TEST_CASE("A matrix that can't be made is refused in a sentence") {
-    CHECK(output_of(program("matrix") + " --spawn true") ==
+    CHECK(output_of({program("matrix"), "--spawn true"}) ==
           "matrix: --spawn needs --stage: in whose place is it?\nexit 2\n");
     CHECK(
-        output_of(program("matrix") + " --stage 1 --spawn true").find("no server from 'true': ") !=
+        output_of({program("matrix"), "--stage 1 --spawn true"}).find("no server from 'true': ") !=
         std::string::npos);
-    CHECK(output_of(program("matrix") + " --stage 11").ends_with("\nexit 2\n"));
+    CHECK(output_of({program("matrix"), "--stage 11"}).ends_with("\nexit 2\n"));
 }

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <thread>
 
+#include "clients/process.hpp"
+
 // Controlled experiments on this course's own servers: one thing is changed at a time, everything
 // is measured from outside or read from what the server prints, and every row goes into a CSV file.
 // Each prints a table for people meanwhile, and throws std::runtime_error where it gets no figures.
 namespace unfreeze {
-
-class ServerProcess;
 
 struct MeasureOptions {
     std::size_t seconds = 5;                 // to measure, for each row ...
@@ -37,7 +37,7 @@ void measure_freeze(const MeasureOptions& options, std::FILE* csv);
 void measure_connections(const MeasureOptions& options, std::FILE* csv);
 
 /// Starts one of this course's servers, which lie beside this program, on a free port.
-std::string our_server(std::string_view server);
+Command our_server(std::string_view server, std::string_view flags = "");
 
 /// What silent connections cost a server.
 struct Held {

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "clients/connection.hpp"
-#include "clients/process.hpp"
 
 namespace unfreeze {
 namespace {
@@ -155,7 +154,7 @@ private:
 
 OverloadReport measure_overload(const OverloadOptions& options) {
     // Line by line, and not as its buffer fills: a line's time is the job's.
-    ServerProcess server{fmt::format("exec stdbuf -oL {}", options.command)};
+    ServerProcess server{options.command.run_by({"stdbuf", "-oL"})};
     Clients clients{server.target(), options};
     Jobs jobs{server.process()};
 

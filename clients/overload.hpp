@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "clients/process.hpp"
 #include "common/histogram.hpp"
 
 namespace unfreeze {
@@ -12,7 +13,7 @@ namespace unfreeze {
 /// More events than a server can work on, and perhaps balance queries beside them. Where these hold
 /// up the thread that takes in the events, a few writers can't keep the queue filled.
 struct OverloadOptions {
-    std::string command;      // starts a server that prints a line for each job, as stage 7 does
+    Command command;          // starts a server that prints a line for each job, as stage 7 does
     std::size_t writers = 8;  // send events, each one after the other; a pause follows a 503
     std::size_t readers = 0;  // send queries, a pause behind each
     std::chrono::seconds span{5};  // to measure, once the queue is full

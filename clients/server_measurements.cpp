@@ -15,7 +15,6 @@
 #include "clients/connection.hpp"
 #include "clients/load.hpp"
 #include "clients/measurements.hpp"
-#include "clients/process.hpp"
 #include "clients/trial.hpp"
 
 namespace unfreeze {
@@ -117,7 +116,9 @@ Held hold_silent(ServerProcess& server, std::size_t connections) {
     return held;
 }
 
-std::string our_server(std::string_view server) { return program(server) + " --port 0"; }
+Command our_server(std::string_view server, std::string_view flags) {
+    return {program(server), fmt::format("--port 0 {}", flags)};
+}
 
 void measure_stages(const MeasureOptions& options, std::FILE* csv) {
     fmt::print(
@@ -173,9 +174,9 @@ void measure_queue(const MeasureOptions& options, std::FILE* csv) {
                "memory_full_mb\n");
     for (std::size_t i = 0; i < std::min(capacities.size(), options.rows); ++i) {
         const std::size_t capacity = capacities[i];
-        ServerProcess server{fmt::format("{} --workers {} --work-ms {} --queue-capacity {}",
-                                         our_server("stage06_workers"), workers, work.count(),
-                                         capacity)};
+        ServerProcess server{our_server(
+            "stage06_workers", fmt::format("--workers {} --work-ms {} --queue-capacity {}", workers,
+                                           work.count(), capacity))};
         const pid_t pid = server.process().pid();
         Account account{server.target()};
         const long empty = status_number(pid, "VmRSS");
@@ -211,9 +212,9 @@ void measure_workers(const MeasureOptions& options, std::FILE* csv) {
     fmt::print(csv, "workers,jobs,work_ms,last_done_after_ms,times_one\n");
     double one = 0;
     for (std::size_t i = 0; i < std::min(workers.size(), options.rows); ++i) {
-        ServerProcess server{fmt::format("{} --workers {} --work-ms {} --queue-capacity {}",
-                                         our_server("stage06_workers"), workers[i],
-                                         options.work_ms.count(), jobs)};
+        ServerProcess server{our_server("stage06_workers",
+                                        fmt::format("--workers {} --work-ms {} --queue-capacity {}",
+                                                    workers[i], options.work_ms.count(), jobs))};
         const Burst burst = run_burst(server.target(), jobs);
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
             throw std::runtime_error{"not all jobs were accepted and done"};

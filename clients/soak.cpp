@@ -282,11 +282,10 @@ void wait_for_much_to_lose(const Target& target) {
 Life live(const std::string& name, std::chrono::seconds life_time) {
     constexpr int rests = 3;
     Life life;
-    ServerProcess server{
-        fmt::format("exec {} --port 0 --workers 4 --work-ms 2 --hold-ms 0 "
-                    "--idle-ms 1000 --head-ms 1000 --body-ms 1000 --write-ms 1000 "
-                    "--linger-ms 200",
-                    program(name))};
+    ServerProcess server{our_server(
+        name,
+        "--workers 4 --work-ms 2 --hold-ms 0 --idle-ms 1000 --head-ms 1000 --body-ms 1000 "
+        "--write-ms 1000 --linger-ms 200")};
     const pid_t pid = server.process().pid();
     const std::ptrdiff_t before = descriptors(pid);
     {

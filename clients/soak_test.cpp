@@ -7,9 +7,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string soak(std::string_view flags) {
-    return output_of(fmt::format("{} {}", program("soak"), flags), 100s);
-}
+std::string soak(std::string_view flags) { return output_of({program("soak"), flags}, 100s); }
 
 }  // namespace
 

@@ -4,15 +4,13 @@
 
 #include <filesystem>
 
-#include "clients/process.hpp"
-
 namespace unfreeze {
 
 bool Trial::as_taught(std::size_t stage) const {
     return finding.holds == claim->holds_in(stage) && ended == claim->traits.ends_the_server;
 }
 
-Trial try_claim(const Claim& claim, const std::string& command) {
+Trial try_claim(const Claim& claim, const Command& command) {
     ServerProcess server{command};
     Finding finding = claim.experiment(server.target());
     return {&claim, std::move(finding), server.process().ended()};
@@ -35,9 +33,14 @@ const std::array<CourseServer, last_stage> course_servers{{
     {"stage10_shutdown", "--head-ms 500 --work-ms 60 --hold-ms 15"},
 }};
 
-std::string course_command(std::size_t stage, std::string_view program_name) {
-    return fmt::format("exec {} --port 0 {} 2>&1", program(program_name),
-                       course_servers.at(stage - 1).flags);
+Command server_command(std::string_view program_name, std::string_view flags) {
+    return Command{program(program_name), fmt::format("--port 0 {}", flags)}.with(
+        Output::kept_with_errors);
+}
+
+Command course_command(std::size_t stage, std::string_view program_name, std::string_view flags) {
+    return server_command(program_name,
+                          fmt::format("{} {}", course_servers.at(stage - 1).flags, flags));
 }
 
 }  // namespace unfreeze

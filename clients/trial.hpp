@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "clients/claims.hpp"
+#include "clients/process.hpp"
 
 namespace unfreeze {
 
@@ -23,7 +24,7 @@ struct Trial {
 };
 
 /// Starts the server and puts it to the claim. Throws std::runtime_error where it does not start.
-Trial try_claim(const Claim& claim, const std::string& command);
+Trial try_claim(const Claim& claim, const Command& command);
 
 /// The path of a program of ours: it lies beside the one that runs.
 std::string program(std::string_view name);
@@ -32,13 +33,17 @@ std::string program(std::string_view name);
 /// says of it is the same, and comes sooner.
 struct CourseServer {
     std::string_view name;  // of the program, and of the directory that it is from
-    std::string_view flags;
+    std::string_view flags = {};
 };
 
 /// All of them: stage N is at N - 1.
 extern const std::array<CourseServer, last_stage> course_servers;
 
-/// Starts a program, on a free port, as that stage's server is started.
-std::string course_command(std::size_t stage, std::string_view program_name);
+/// Starts one of our servers on a free port. Both of its streams are kept.
+Command server_command(std::string_view program_name, std::string_view flags = "");
+
+/// Starts a program as that stage's server is started, with further flags.
+Command course_command(std::size_t stage, std::string_view program_name,
+                       std::string_view flags = "");
 
 }  // namespace unfreeze

@@ -26,13 +26,14 @@ TEST_CASE("A wrong start of stage 1 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 1 tells stage 1 from stage 2") {
-    check_verdict(1, "stage01_blocking", Verdict::as_taught);
-    check_verdict(1, "stage02_async", Verdict::not_as_taught);
+    check_verdict(1, {"stage01_blocking"}, Verdict::as_taught);
+    check_verdict(1, {"stage02_async"}, Verdict::not_as_taught);
 }
 
 TEST_CASE("A client that is killed takes the server that it has spawned with it") {
-    Process client{fmt::format("exec {} --requests 100000000 --spawn '{} --port 0'",
-                               program("stage01_client"), program("stage01_blocking"))};
+    Process client{{program("stage01_client"),
+                    "--requests 100000000",
+                    {"--spawn", shell_word(program("stage01_blocking")) + " --port 0"}}};
     const auto where = client.wait_for_line("load on ", 10s);
     REQUIRE(where);
     const auto target = parse_target(where->substr(0, where->find(": ")));

@@ -263,7 +263,7 @@ TEST_CASE("The explorer finds each of the known mistakes") {
     for (const std::filesystem::path& mistake : mistakes) {
         std::string name = "queue_mistake_" + mistake.stem().string();
         std::replace(name.begin(), name.end(), '-', '_');
-        const std::string output = output_of(program(name));
+        const std::string output = output_of({program(name), ""});
         INFO(name << " printed:\n" << output);
         CHECK(output.find(": FAULT after ") != std::string::npos);
         CHECK(output.ends_with("\nexit 1\n"));

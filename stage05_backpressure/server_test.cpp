@@ -28,17 +28,18 @@ TEST_CASE("Each variant of stage 5 turns the claim that it names") { check_varia
 
 TEST_CASE("A wrong start of stage 5 ends in one sentence") {
     check_start_errors("stage05_backpressure");
-    CHECK(output_of(program("stage05_backpressure") + " --queue-capacity 0") ==
+    CHECK(output_of({program("stage05_backpressure"), "--queue-capacity 0"}) ==
           "stage05_backpressure: --queue-capacity: Value 0 not in range 1 to 1000000 (see "
           "--help)\nexit 2\n");
 }
 
 TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant") {
     const char* const flags = "--requests 2000";
-    check_verdict(5, "stage05_backpressure --work-ms 50", Verdict::as_taught, flags);
-    check_verdict(5, "stage05_variant_unbounded_queue --work-ms 50", Verdict::not_as_taught, flags);
-    check_verdict(5, "stage06_workers --work-ms 50", Verdict::not_as_taught, flags);
-    check_verdict(5, "stage04_state --work-ms 10", Verdict::not_as_taught, "--requests 100");
+    check_verdict(5, {"stage05_backpressure", "--work-ms 50"}, Verdict::as_taught, flags);
+    check_verdict(5, {"stage05_variant_unbounded_queue", "--work-ms 50"}, Verdict::not_as_taught,
+                  flags);
+    check_verdict(5, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_taught, flags);
+    check_verdict(5, {"stage04_state", "--work-ms 10"}, Verdict::not_as_taught, "--requests 100");
 }
 
 TEST_CASE("What has room is answered with 202, what has none with 503 and when to come again") {
@@ -71,10 +72,11 @@ TEST_CASE("What has room is answered with 202, what has none with 503 and when t
 }
 
 TEST_CASE("A burst of 10,000 against room for 100 loses nothing and invents nothing") {
-    const std::string command =
-        GENERATE("stage05_backpressure --work-ms 1", "stage05_backpressure --work-ms 0",
-                 "stage06_workers --work-ms 1 --workers 8 --io-threads 2");
-    ServerProcess server{server_command(command)};
+    const auto [name, flags] =
+        GENERATE(CourseServer{"stage05_backpressure", "--work-ms 1"},
+                 CourseServer{"stage05_backpressure", "--work-ms 0"},
+                 CourseServer{"stage06_workers", "--work-ms 1 --workers 8 --io-threads 2"});
+    ServerProcess server{server_command(name, flags)};
     Account accounts{server.target(), 10};
     const LoadReport load = run_load(
         server.target(),
@@ -83,7 +85,7 @@ TEST_CASE("A burst of 10,000 against room for 100 loses nothing and invents noth
          }});
     CHECK(load.accepted + load.rejected == 10'000);
     CHECK(load.accepted >= 100);
-    CHECK((load.rejected > 0 || command.ends_with(" 0")));  // workers without work may keep pace
+    CHECK((load.rejected > 0 || flags.ends_with(" 0")));  // workers without work may keep pace
 
     const auto accepted = static_cast<std::int64_t>(load.accepted);
     CHECK(accounts.wait_for(accepted) == accepted);
@@ -144,9 +146,11 @@ TEST_CASE("Without the bound, those who are accepted wait as long as it takes") 
 }
 
 TEST_CASE("A connection too many waits in the backlog until another one leaves") {
-    const char* const command =
-        GENERATE("stage05_backpressure", "stage06_workers", "stage06_workers --io-threads 2");
-    ServerProcess server{server_command(command, "--connections-max 2 --work-ms 0")};
+    const auto [name, flags] =
+        GENERATE(CourseServer{"stage05_backpressure"}, CourseServer{"stage06_workers"},
+                 CourseServer{"stage06_workers", "--io-threads 2"});
+    ServerProcess server{
+        server_command(name, fmt::format("--connections-max 2 --work-ms 0 {}", flags))};
     std::list<Connection> held;
     while (held.size() < 2) {
         Connection& connection = held.emplace_back(server.target());

@@ -36,35 +36,36 @@ std::map<std::string, pid_t> threads_of(pid_t pid) {
 }  // namespace
 
 TEST_CASE("Every claim of stage 6 is true on two threads for connections as well") {
-    check_trials(try_all_claims(course_command(6, "stage06_workers --io-threads 2")), 6);
+    check_trials(try_all_claims(course_command(6, "stage06_workers", "--io-threads 2")), 6);
 }
 
 TEST_CASE("Each variant of stage 6 turns the claim that it names") { check_variants(6); }
 
 TEST_CASE("A wrong start of stage 6 ends in one sentence") {
     check_start_errors("stage06_workers");
-    CHECK(output_of(program("stage06_workers") + " --workers 0") ==
+    CHECK(output_of({program("stage06_workers"), "--workers 0"}) ==
           "stage06_workers: --workers: Value 0 not in range 1 to 1000 (see --help)\nexit 2\n");
-    CHECK(output_of(program("stage06_workers") + " --io-threads many").ends_with("\nexit 2\n"));
+    CHECK(output_of({program("stage06_workers"), "--io-threads many"}).ends_with("\nexit 2\n"));
 }
 
 TEST_CASE("A machine with no room for another thread is told of in one sentence") {
     if (sanitized) {
         return;
     }
-    const std::string command = "ulimit -v 400000; exec " + program("stage06_workers");
-    CHECK(output_of(command + " --port 0 --workers 1000")
+    const std::vector<std::string> little_room{"prlimit", "--as=409600000"};
+    CHECK(output_of(server_command("stage06_workers", "--workers 1000").run_by(little_room))
               .ends_with("': Resource temporarily unavailable\nexit 2\n"));
-    CHECK(output_of(command + " --port 0 --workers 1 --io-threads 64")
+    CHECK(output_of(
+              server_command("stage06_workers", "--workers 1 --io-threads 64").run_by(little_room))
               .ends_with("': Resource temporarily unavailable\nexit 2\n"));
 }
 
 TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant") {
     const char* const flags = "--requests 200 --rate 1000";
-    check_verdict(6, "stage06_workers --work-ms 50", Verdict::as_taught, flags);
-    check_verdict(6, "stage05_backpressure --work-ms 50", Verdict::not_as_taught, flags);
-    check_verdict(6, "stage06_variant_case_sensitive_headers --work-ms 50", Verdict::not_as_taught,
-                  flags);
+    check_verdict(6, {"stage06_workers", "--work-ms 50"}, Verdict::as_taught, flags);
+    check_verdict(6, {"stage05_backpressure", "--work-ms 50"}, Verdict::not_as_taught, flags);
+    check_verdict(6, {"stage06_variant_case_sensitive_headers", "--work-ms 50"},
+                  Verdict::not_as_taught, flags);
 }
 
 TEST_CASE("Four workers do near four times the work of one, and eight near eight times") {

@@ -31,9 +31,10 @@ TEST_CASE("A wrong start of stage 7 ends in one sentence") {
 
 TEST_CASE("The client of stage 7 tells stage 7 from stage 6 and from its cure") {
     const char* const flags = "--requests 500 --no-sweep";
-    check_verdict(7, "stage07_contention --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
-    check_verdict(7, "stage06_workers --work-ms 50", Verdict::not_as_taught, flags);
-    check_verdict(7, "stage07_variant_hold_outside_lock --work-ms 60 --hold-ms 15",
+    check_verdict(7, {"stage07_contention", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught,
+                  flags);
+    check_verdict(7, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_taught, flags);
+    check_verdict(7, {"stage07_variant_hold_outside_lock", "--work-ms 60 --hold-ms 15"},
                   Verdict::not_as_taught, flags);
 }
 
@@ -66,7 +67,7 @@ TEST_CASE("Where nobody reads the output, connections are served all the same, u
     ServerProcess server{
         fmt::format("exec {} --port {{port}} --work-ms 0 --hold-ms 0 --queue-capacity 10000 "
                     ">/proc/{}/fd/{}",
-                    program("stage07_contention"), getpid(), unread[1])};
+                    shell_word(program("stage07_contention")), getpid(), unread[1])};
     // A pipe has room for 64 KiB, and a line has 60 bytes.
     const LoadReport load =
         run_load(server.target(), {.requests = 4'000, .concurrency = 50, .keep_alive = true});

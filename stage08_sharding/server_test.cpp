@@ -12,8 +12,8 @@ namespace {
 
 /// Jobs a second, of 64 that are offered at once for so many users.
 double rate(std::size_t users, std::string_view flags) {
-    ServerProcess server{
-        server_command("stage08_sharding --work-ms 20 --hold-ms 20 --workers 16", flags)};
+    ServerProcess server{server_command(
+        "stage08_sharding", fmt::format("--work-ms 20 --hold-ms 20 --workers 16 {}", flags))};
     const Burst burst = run_burst(server.target(), 64, users);
     CHECK(burst.accepted == 64);
     CHECK(burst.done);
@@ -46,7 +46,7 @@ TEST_CASE("Each variant of stage 8 turns the claim that it names") { check_varia
 TEST_CASE("A wrong start of stage 8 ends in one sentence") {
     check_start_errors("stage08_sharding");
     for (const char* const shards : {"0", "48", "131072", "-1", "many", ""}) {
-        CHECK(output_of(fmt::format("{} --shards '{}'", program("stage08_sharding"), shards)) ==
+        CHECK(output_of({program("stage08_sharding"), "--shards", {shards}}) ==
               fmt::format("stage08_sharding: --shards: Value {} is no power of two from 1 to 65536 "
                           "(see --help)\nexit 2\n",
                           shards));
@@ -55,9 +55,10 @@ TEST_CASE("A wrong start of stage 8 ends in one sentence") {
 
 TEST_CASE("The client of stage 8 tells stage 8 from stage 7 and from its variants") {
     const char* const flags = "--requests 500";
-    check_verdict(8, "stage08_sharding --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
-    check_verdict(8, "stage07_contention --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
-    check_verdict(8, "stage08_variant_length_for_hash --work-ms 60 --hold-ms 15",
+    check_verdict(8, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
+    check_verdict(8, {"stage07_contention", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+                  flags);
+    check_verdict(8, {"stage08_variant_length_for_hash", "--work-ms 60 --hold-ms 15"},
                   Verdict::not_as_taught, flags);
 }
 
@@ -75,8 +76,8 @@ TEST_CASE("Many locks let through what one does not, but for one user, and for o
 TEST_CASE("64 workers and 200 connections keep every user's sum") {
     const char* const flags = GENERATE("--work-ms 0 --hold-ms 0", "--work-ms 1 --hold-ms 1");
     constexpr std::size_t events = 6'000;
-    ServerProcess server{
-        server_command("stage08_sharding --workers 64 --queue-capacity 10000", flags)};
+    ServerProcess server{server_command(
+        "stage08_sharding", fmt::format("--workers 64 --queue-capacity 10000 {}", flags))};
     std::vector<Account> accounts;
     while (accounts.size() < 30) {
         accounts.emplace_back(server.target());

@@ -30,15 +30,17 @@ TEST_CASE("A wrong start of stage 9 ends in one sentence") {
 
 TEST_CASE("The client of stage 9 tells stage 9 from its neighbours") {
     const char* const flags = "--requests 500";
-    check_verdict(9, "stage09_metrics --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
-    check_verdict(9, "stage08_sharding --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
-    check_verdict(9, "stage10_shutdown --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
+    check_verdict(9, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
+    check_verdict(9, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+                  flags);
+    check_verdict(9, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+                  flags);
 }
 
 TEST_CASE("The server counts what its clients have seen") {
-    ServerProcess server{
-        server_command("stage09_metrics --queue-capacity 10 --workers 2 --work-ms 5 --hold-ms 0 "
-                       "--io-threads 2")};
+    ServerProcess server{server_command("stage09_metrics",
+                                        "--queue-capacity 10 --workers 2 --work-ms 5 --hold-ms 0 "
+                                        "--io-threads 2")};
     const Target& target = server.target();
     const LoadReport load =
         run_load(target, {.requests = 2'000, .concurrency = 50, .keep_alive = true});
@@ -79,7 +81,7 @@ TEST_CASE("The server counts what its clients have seen") {
 
 TEST_CASE("Who is connected, who works and who waits is told while it is so") {
     ServerProcess server{
-        server_command("stage09_metrics --queue-capacity 10 --workers 2 --work-ms 3000")};
+        server_command("stage09_metrics", "--queue-capacity 10 --workers 2 --work-ms 3000")};
     std::list<Connection> connected;
     for (int i = 0; i < 3; ++i) {
         connected.emplace_back(server.target());

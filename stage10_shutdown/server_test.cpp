@@ -69,15 +69,16 @@ TEST_CASE("Each variant of stage 10 turns the claim that it names") { check_vari
 
 TEST_CASE("A wrong start of stage 10 ends in one sentence") {
     check_start_errors("stage10_shutdown");
-    CHECK(output_of(program("stage10_shutdown") + " --drain-seconds soon").ends_with("\nexit 2\n"));
+    CHECK(output_of({program("stage10_shutdown"), "--drain-seconds soon"}).ends_with("\nexit 2\n"));
 }
 
 TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant") {
     const char* const flags = "--requests 500";
-    check_verdict(10, "stage10_shutdown --work-ms 60 --hold-ms 15", Verdict::as_taught, flags);
-    check_verdict(10, "stage09_metrics --work-ms 60 --hold-ms 15", Verdict::not_as_taught, flags);
-    check_verdict(10, "stage10_variant_no_drain --work-ms 60 --hold-ms 15", Verdict::not_as_taught,
+    check_verdict(10, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
+    check_verdict(10, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
                   flags);
+    check_verdict(10, {"stage10_variant_no_drain", "--work-ms 60 --hold-ms 15"},
+                  Verdict::not_as_taught, flags);
 }
 
 TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to be accepted") {
@@ -89,8 +90,9 @@ TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to b
     std::int64_t in_all = 0;
     for (int i = 0; i < moments; ++i) {
         ServerProcess server{server_command(
-            "stage10_shutdown --workers 4 --work-ms 1 --hold-ms 0 --queue-capacity 20",
-            i % 2 == 0 ? "--io-threads 1" : "--io-threads 2")};
+            "stage10_shutdown",
+            fmt::format("--workers 4 --work-ms 1 --hold-ms 0 --queue-capacity 20 --io-threads {}",
+                        1 + i % 2))};
         const Target& target = server.target();
         const Account account{target, 10};
         std::atomic<std::int64_t> accepted = 0;
@@ -132,7 +134,7 @@ TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to b
 }
 
 TEST_CASE("In the drain the idle are closed, what is in hand is answered, and nobody gets in") {
-    ServerProcess server{server_command("stage10_shutdown --workers 1 --work-ms 700")};
+    ServerProcess server{server_command("stage10_shutdown", "--workers 1 --work-ms 700")};
     const Target& target = server.target();
     fill(target, 3);
     const Account account{target};
@@ -182,12 +184,12 @@ TEST_CASE("In the drain the idle are closed, what is in hand is answered, and no
     CHECK(server.process().exit_status() == 0);
     CHECK(output.ends_with("received=4 processed=3 dropped=1 pending=0\n"));
     CHECK(output.find("[total] 3 jobs ") != std::string::npos);
-    const ServerProcess next{fmt::format("exec {} --port {}", program("stage10_shutdown"),
-                                         target.port)};  // nothing of the old one is left
+    // Nothing of the old one is left.
+    const ServerProcess next{{program("stage10_shutdown"), fmt::format("--port {}", target.port)}};
 }
 
 TEST_CASE("Where there is no work, what is in hand still has a second") {
-    ServerProcess server{server_command("stage10_shutdown --work-ms 0 --hold-ms 0")};
+    ServerProcess server{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
     const std::string event = post(Account{server.target()}.event(1));
     Connection in_hand{server.target()};
     in_hand.send(event.substr(0, event.size() - 5));
@@ -207,8 +209,9 @@ TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a 
     const bool twice = GENERATE(false, true);
     const char* const hang =
         GENERATE("--work-ms 86400000", "--work-ms 0 --hold-ms 86400000 --shards 1");
-    ServerProcess server{server_command(
-        fmt::format("stage10_shutdown --workers 2 {} --drain-seconds {}", hang, twice ? 3600 : 1))};
+    ServerProcess server{
+        server_command("stage10_shutdown",
+                       fmt::format("--workers 2 {} --drain-seconds {}", hang, twice ? 3600 : 1))};
     fill(server.target(), 5);
     const Account account{server.target()};
     Connection stuck{server.target()};  // behind a lock perhaps, and the thread of all connections
@@ -234,7 +237,7 @@ TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a 
 }
 
 TEST_CASE("A client that reads no answer can't hold the server") {
-    ServerProcess server{server_command("stage10_shutdown --work-ms 0 --hold-ms 0")};
+    ServerProcess server{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
     fill(server.target(), 3);
     Connection deaf{server.target()};
     while (deaf.send(looking, 200ms)) {  // until its answers fill all that can hold them
@@ -252,7 +255,7 @@ TEST_CASE("An output that nobody reads can't hold the server") {
         "mkfifo_dir=$(mktemp -d); mkfifo $mkfifo_dir/out; exec 9<>$mkfifo_dir/out; "
         "{} --port 0 --work-ms 0 --hold-ms 0 --workers 2 --queue-capacity 10000 --drain-seconds 1 "
         ">$mkfifo_dir/out & echo pid $!; head -n 1 <&9; rm -r $mkfifo_dir; wait $!; echo exit $?",
-        program("stage10_shutdown"))};
+        shell_word(program("stage10_shutdown")))};
     const auto pid = process.wait_for_line("pid ", 5s);
     const auto announced = process.wait_for_line("listening on ", 20s);
     REQUIRE(pid);
@@ -269,10 +272,11 @@ TEST_CASE("An output that nobody reads can't hold the server") {
 }
 
 TEST_CASE("An output whose reader has left takes nothing with it") {
-    Process process{fmt::format(
-        "exec bash -c '{{ (echo pid $BASHPID >&3; exec {} --port 0 --work-ms 0 --hold-ms 0) | "
-        "head -n 1; echo exit ${{PIPESTATUS[0]}}; }} 3>&1'",
-        program("stage10_shutdown"))};
+    const std::string line = fmt::format(
+        "{{ (echo pid $BASHPID >&3; exec {} --port 0 --work-ms 0 --hold-ms 0) | head -n 1; "
+        "echo exit ${{PIPESTATUS[0]}}; }} 3>&1",
+        shell_word(program("stage10_shutdown")));
+    Process process{{"bash", "-c", {line}}};
     const auto pid = process.wait_for_line("pid ", 5s);
     const auto announced = process.wait_for_line("listening on ", 20s);
     REQUIRE(pid);
