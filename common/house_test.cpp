@@ -3,7 +3,7 @@
 #include <regex>
 #include <set>
 
-#include "clients/process.hpp"
+#include "clients/black_box.hpp"
 #include "common/source_tree.hpp"
 
 // The rules of the house, as CONTRIBUTING.md states them.
@@ -157,8 +157,9 @@ TEST_CASE("Neighbouring servers differ by no more than their budget") {
     REQUIRE(all.size() == std::size(diff_budget) + 1);
     for (std::size_t i = 1; i < all.size(); ++i) {
         const auto [stage, budget] = diff_budget[i - 1];
-        Process diff{"diff " + (all[i - 1] / "server.cpp").string() + " " +
-                     (all[i] / "server.cpp").string() + " | grep -c '^[<>]'; echo end"};
+        Process diff{fmt::format("diff {} {} | grep -c '^[<>]'; echo end",
+                                 shell_word((all[i - 1] / "server.cpp").string()),
+                                 shell_word((all[i] / "server.cpp").string()))};
         REQUIRE(diff.wait_for_output("end"));
         const int changed = std::stoi(diff.output());
         std::printf("stage %d: %d changed lines\n", stage, changed);

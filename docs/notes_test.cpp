@@ -222,7 +222,8 @@ TEST_CASE("Every picture was drawn from the figures that lie beside it") {
         REQUIRE(std::regex_match(
             last, match, std::regex{"<!-- drawn from (\\w+\\.csv), sha256 ([0-9a-f]{64}) -->"}));
         const path figures = picture.parent_path() / match[1].str();
-        CHECK(output_of("sha256sum <" + figures.string()) == match[2].str() + "  -\nexit 0\n");
+        CHECK(output_of("sha256sum <" + shell_word(figures.string())) ==
+              match[2].str() + "  -\nexit 0\n");
     }
 }
 
