@@ -1,6 +1,7 @@
 // What a request costs a server in processor time, beside what one costs at the least. The servers
 // take turns under the load of wrk, so that whatever else the machine does meets all of them alike.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>

@@ -1,6 +1,7 @@
 // Puts somebody's own server to the claims of this course, stage by stage, and says how far it has
 // come.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -1,6 +1,7 @@
 // Every claim of the course against all of its servers: claims down, stages across, and in each
 // cell the figure that was measured.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
