@@ -276,7 +276,11 @@ Outcome jumping_clock(const std::string& server, std::size_t) {
     constexpr std::array<std::string_view, 4> jumps{"+3600s", "-7200s", "+400d", "+0"};
     const std::string file =
         std::filesystem::temp_directory_path() / fmt::format("unfreeze-clock-{}", getpid());
-    const auto set = [&](std::string_view offset) { std::ofstream{file} << offset << '\n'; };
+    // The library ends a process that reads this file while it is empty, so it is replaced whole.
+    const auto set = [&](std::string_view offset) {
+        std::ofstream{file + ".new"} << offset << '\n';
+        std::filesystem::rename(file + ".new", file);
+    };
     set("+0");
     ServerProcess process =
         start(server, "--idle-ms 60000",
