@@ -48,7 +48,7 @@ refused "lab: expected a stage's number, got '' *" check
 refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
 refused "gate: there is no verb 'fly', but: pass, byte-by-byte, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
-refused "attack: stage: Value 2 not in range 3 to 10 *" attack 2
+refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
 refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
@@ -60,7 +60,8 @@ refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shard
 refused "lab: there is a bench for stages 2, 5, 8 and 9, for all of these, and one without a number, not for '7'" bench 7
 refused "lab: bench all takes nothing more, got '--rounds 1'" bench all --rounds 1
 refused "lab: there is no experiment '' (see ./lab help)" experiment --record
-refused "stage03_validation: The following argument was not expected: --bogus *" run 3 --bogus
+refused "stage03_validation: unknown flag '--bogus' *" run 3 --bogus
+refused "stage03_client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
 refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false

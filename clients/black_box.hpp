@@ -122,10 +122,16 @@ inline void check_start_errors(std::string_view name) {
     CHECK(in_use == fmt::format("{}: 127.0.0.1:{} is in use: end the server that has it, or choose "
                                 "another --port\nexit 2\n",
                                 name, first.target().port));
-    CHECK(output_of({program(name), "--prot"}) ==
-          fmt::format("{}: The following argument was not expected: --prot (see --help)\nexit 2\n",
-                      name));
-    CHECK(output_of({program(name), "--port 65536"}).ends_with("\nexit 2\n"));
+    const auto sentence_for = [&](std::string_view flags, std::string_view sentence) {
+        CHECK(output_of({program(name), flags}) ==
+              fmt::format("{}: {} (see --help)\nexit 2\n", name, sentence));
+    };
+    sentence_for("--prot", "unknown flag '--prot'");
+    sentence_for("--prot=1", "unknown flag '--prot'");
+    sentence_for("1", "unexpected argument '1'");
+    sentence_for("--port", "--port: expected a value");
+    sentence_for("--port 1 --port 2", "--port: expected one value, got 2");
+    sentence_for("--port 65536", "--port: expected a whole number from 0 to 65535, got '65536'");
     CHECK(output_of({program(name), "--host 192.0.2.1 --port 0"}) ==
           fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
                       name));

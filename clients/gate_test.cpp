@@ -488,8 +488,7 @@ TEST_CASE("What the gate is told wrongly ends in one sentence") {
     CHECK(output_of({gate, "pass --server here"}) ==
           "gate: --server: 'here' is not HOST:PORT, such as 127.0.0.1:8080\nexit 2\n");
     CHECK(output_of({gate, "pass --bytes-per-second 0"}).ends_with("\nexit 2\n"));
-    CHECK(output_of({gate, "pass --prot"}) ==
-          "gate: The following argument was not expected: --prot (see --help)\nexit 2\n");
+    CHECK(output_of({gate, "pass --prot"}) == "gate: unknown flag '--prot' (see --help)\nexit 2\n");
     const ServerProcess first{{gate, "pass --port 0"}};
     CHECK(output_of({gate, fmt::format("pass --port {}", first.target().port)}) ==
           fmt::format("gate: 127.0.0.1:{} is in use: end the server that has it, or choose another "

@@ -4,12 +4,38 @@
 
 #include <CLI/CLI.hpp>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
+#include <utility>
 
 #include "common/log.hpp"
 
 namespace unfreeze {
+
+namespace {
+
+[[noreturn]] void refuse(std::string_view sentence) {
+    fail(fmt::format("{} (see --help)", sentence));
+}
+
+[[noreturn]] void refuse(const std::string& flag, const std::string& expected,
+                         const std::string& value) {
+    refuse(fmt::format("{}: expected {}, got '{}'", flag, expected, value));
+}
+
+/// Sets the number if the text is what std::to_string writes: no sign, no leading zero, no hex.
+bool read_number(const std::string& text, std::size_t& number) {
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return std::to_string(number) == text;
+}
+
+std::string_view before_equals_sign(std::string_view argument) {
+    return argument.substr(0, argument.find('='));
+}
+
+}  // namespace
 
 CommandLine::CommandLine(const std::string& what_the_program_is)
     : app_{std::make_unique<CLI::App>(what_the_program_is)} {}
@@ -17,11 +43,19 @@ CommandLine::CommandLine(const std::string& what_the_program_is)
 CommandLine::~CommandLine() = default;
 
 void CommandLine::add(const std::string& flag, std::string& value, const std::string& help) {
-    app_->add_option(flag, value, help)->capture_default_str();
+    add_value(flag, value, "TEXT", help, [&value](const std::string& text) { value = text; });
 }
 
 void CommandLine::add(const std::string& flag, bool& value, const std::string& help) {
-    app_->add_flag(flag, value, help);
+    CLI::Option* const option = app_->add_flag(flag, help)->take_last();
+    setters_.push_back([option, &value] {
+        for (const std::string& text : option->results()) {
+            if (text != "true" && text != "false") {
+                refuse(option->get_name(), "no value", text);
+            }
+            value = text == "true";
+        }
+    });
 }
 
 void CommandLine::add(const std::string& flag, std::vector<std::string>& values,
@@ -30,21 +64,23 @@ void CommandLine::add(const std::string& flag, std::vector<std::string>& values,
 }
 
 void CommandLine::add(const std::string& flag, std::uint16_t& value, const std::string& help) {
-    app_->add_option(flag, value, help)->capture_default_str()->check(CLI::Range(0, 65535));
+    add_number(flag, value, 0, 65535, help,
+               [&value](std::size_t number) { value = static_cast<std::uint16_t>(number); });
 }
 
 void CommandLine::add(const std::string& flag, std::size_t& value, std::size_t min, std::size_t max,
                       const std::string& help) {
-    app_->add_option(flag, value, help)->capture_default_str()->check(CLI::Range(min, max));
+    add_number(flag, value, min, max, help, [&value](std::size_t number) { value = number; });
 }
 
 void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
                       std::chrono::milliseconds min, std::chrono::milliseconds max,
                       const std::string& help) {
-    app_->add_option_function<std::int64_t>(
-            flag, [&value](std::int64_t ms) { value = std::chrono::milliseconds{ms}; }, help)
-        ->default_str(fmt::format("{}", value.count()))
-        ->check(CLI::Range(min.count(), max.count()));
+    const auto count = [](std::chrono::milliseconds ms) {
+        return static_cast<std::size_t>(ms.count());
+    };
+    add_number(flag, count(value), count(min), count(max), help,
+               [&value](std::size_t ms) { value = std::chrono::milliseconds{ms}; });
 }
 
 void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
@@ -54,14 +90,15 @@ void CommandLine::add(const std::string& flag, std::chrono::milliseconds& value,
 
 void CommandLine::add_power_of_two(const std::string& flag, std::size_t& value, std::size_t max,
                                    const std::string& help) {
-    const auto check = [max](const std::string& text) {
+    const auto set = [flag, &value, max](const std::string& text) {
         std::size_t number = 0;
-        const bool fits = CLI::detail::lexical_cast(text, number) && number <= max;
-        return fits && std::has_single_bit(number)
-                   ? std::string{}
-                   : fmt::format("Value {} is no power of two from 1 to {}", text, max);
+        if (!read_number(text, number) || number > max || !std::has_single_bit(number)) {
+            refuse(flag, fmt::format("a power of two from 1 to {}", max), text);
+        }
+        value = number;
     };
-    app_->add_option(flag, value, help)->capture_default_str()->check(check);
+    add_value(flag, std::to_string(value), "N",
+              fmt::format("{} (a power of two, 1 to {})", help, max), set);
 }
 
 void CommandLine::parse(int argc, char** argv) {
@@ -70,9 +107,48 @@ void CommandLine::parse(int argc, char** argv) {
     } catch (const CLI::CallForHelp&) {
         fmt::print("{}", app_->help());
         std::exit(0);
-    } catch (const CLI::ParseError& error) {
-        fail(fmt::format("{} (see --help)", error.what()));
+    } catch (const CLI::ExtrasError&) {
+        const std::string extra = app_->remaining().front();
+        if (extra.starts_with('-')) {
+            refuse(fmt::format("unknown flag '{}'", before_equals_sign(extra)));
+        }
+        refuse(fmt::format("unexpected argument '{}'", extra));
+    } catch (const CLI::ParseError&) {  // the last argument is a flag and lacks its value
+        refuse(fmt::format("{}: expected a value", before_equals_sign(argv[argc - 1])));
     }
+    for (const std::function<void()>& set : setters_) {
+        set();
+    }
+}
+
+void CommandLine::add_value(const std::string& flag, const std::string& default_value,
+                            const char* placeholder, const std::string& help,
+                            std::function<void(const std::string&)> set) {
+    CLI::Option* const option = app_->add_option(flag, CLI::callback_t{}, help);
+    option->default_str(default_value)->type_name(placeholder)->take_all();
+    setters_.push_back([option, flag, set = std::move(set)] {
+        const std::vector<std::string> values = option->results();
+        if (values.size() > 1) {
+            refuse(fmt::format("{}: expected one value, got {}", flag, values.size()));
+        }
+        if (!values.empty()) {
+            set(values.front());
+        }
+    });
+}
+
+void CommandLine::add_number(const std::string& flag, std::size_t default_value, std::size_t min,
+                             std::size_t max, const std::string& help,
+                             std::function<void(std::size_t)> set) {
+    const auto check = [flag, min, max, set = std::move(set)](const std::string& text) {
+        std::size_t number = 0;
+        if (!read_number(text, number) || number < min || number > max) {
+            refuse(flag, fmt::format("a whole number from {} to {}", min, max), text);
+        }
+        set(number);
+    };
+    add_value(flag, std::to_string(default_value), "N",
+              fmt::format("{} ({} to {})", help, min, max), check);
 }
 
 }  // namespace unfreeze

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,8 @@ class App;
 namespace unfreeze {
 
 /// A program's flags. Each add() names a flag, the variable that it sets and, by the variable's
-/// present value, its default. CLI11 does the work, behind this small face that keeps its large
-/// header out of every other file.
+/// present value, its default. CLI11 splits the command line and prints the help. The numbers and
+/// the error messages are ours, because CLI11's differ between its versions.
 class CommandLine {
 public:
     explicit CommandLine(const std::string& what_the_program_is);
@@ -27,6 +28,7 @@ public:
     /// A flag that may be given several times, with one value each time.
     void add(const std::string& flag, std::vector<std::string>& values, const std::string& help);
 
+    /// A number is written in decimal digits, without a sign, spaces or leading zeros.
     void add(const std::string& flag, std::uint16_t& value, const std::string& help);
     void add(const std::string& flag, std::size_t& value, std::size_t min, std::size_t max,
              const std::string& help);
@@ -40,7 +42,18 @@ public:
     void parse(int argc, char** argv);
 
 private:
+    /// Adds a flag that may be given once. `set` gets its value, and refuses a wrong one. The help
+    /// shows the placeholder instead of a value.
+    void add_value(const std::string& flag, const std::string& default_value,
+                   const char* placeholder, const std::string& help,
+                   std::function<void(const std::string&)> set);
+
+    /// `set` gets a number from min to max.
+    void add_number(const std::string& flag, std::size_t default_value, std::size_t min,
+                    std::size_t max, const std::string& help, std::function<void(std::size_t)> set);
+
     std::unique_ptr<CLI::App> app_;
+    std::vector<std::function<void()>> setters_;  // parse() runs them after CLI11
 };
 
 }  // namespace unfreeze

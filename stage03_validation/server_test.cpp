@@ -87,9 +87,9 @@ TEST_CASE("Each variant of stage 3 turns the claim that it names") { check_varia
 
 TEST_CASE("A wrong start of stage 3 ends in one sentence") {
     check_start_errors("stage03_validation");
-    CHECK(
-        output_of({program("stage03_validation"), "--idle-ms 0"}) ==
-        "stage03_validation: --idle-ms: Value 0 not in range 1 to 86400000 (see --help)\nexit 2\n");
+    CHECK(output_of({program("stage03_validation"), "--idle-ms 0"}) ==
+          "stage03_validation: --idle-ms: expected a whole number from 1 to 86400000, got '0' (see "
+          "--help)\nexit 2\n");
 }
 
 TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {

@@ -24,7 +24,8 @@ TEST_CASE("Each variant of stage 4 turns the claim that it names") { check_varia
 TEST_CASE("A wrong start of stage 4 ends in one sentence") {
     check_start_errors("stage04_state");
     CHECK(output_of({program("stage04_state"), "--work-ms -1"}) ==
-          "stage04_state: --work-ms: Value -1 not in range 0 to 86400000 (see --help)\nexit 2\n");
+          "stage04_state: --work-ms: expected a whole number from 0 to 86400000, got '-1' (see "
+          "--help)\nexit 2\n");
 }
 
 TEST_CASE("The client of stage 4 tells stage 4 from its neighbours") {

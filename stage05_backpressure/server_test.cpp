@@ -29,8 +29,8 @@ TEST_CASE("Each variant of stage 5 turns the claim that it names") { check_varia
 TEST_CASE("A wrong start of stage 5 ends in one sentence") {
     check_start_errors("stage05_backpressure");
     CHECK(output_of({program("stage05_backpressure"), "--queue-capacity 0"}) ==
-          "stage05_backpressure: --queue-capacity: Value 0 not in range 1 to 1000000 (see "
-          "--help)\nexit 2\n");
+          "stage05_backpressure: --queue-capacity: expected a whole number from 1 to 1000000, got "
+          "'0' (see --help)\nexit 2\n");
 }
 
 TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant") {

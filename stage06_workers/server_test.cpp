@@ -43,9 +43,17 @@ TEST_CASE("Each variant of stage 6 turns the claim that it names") { check_varia
 
 TEST_CASE("A wrong start of stage 6 ends in one sentence") {
     check_start_errors("stage06_workers");
-    CHECK(output_of({program("stage06_workers"), "--workers 0"}) ==
-          "stage06_workers: --workers: Value 0 not in range 1 to 1000 (see --help)\nexit 2\n");
+    for (const char* const workers : {"0", "1001", "18446744073709551617", "-1", "+5", " 5", "010",
+                                      "0x50", "1e3", "5.0", "[5]", "many", ""}) {
+        CHECK(output_of({program("stage06_workers"), "--workers", {workers}}) ==
+              fmt::format("stage06_workers: --workers: expected a whole number from 1 to 1000, got "
+                          "'{}' (see --help)\nexit 2\n",
+                          workers));
+    }
     CHECK(output_of({program("stage06_workers"), "--io-threads many"}).ends_with("\nexit 2\n"));
+    const std::string help = output_of({program("stage06_workers"), "--help"});
+    CHECK(help.find("  --workers N") != std::string::npos);
+    CHECK(help.find("threads that work on events (1 to 1000)\n") != std::string::npos);
 }
 
 TEST_CASE("A machine with no room for another thread is told of in one sentence") {

@@ -47,8 +47,8 @@ TEST_CASE("A wrong start of stage 8 ends in one sentence") {
     check_start_errors("stage08_sharding");
     for (const char* const shards : {"0", "48", "131072", "-1", "many", ""}) {
         CHECK(output_of({program("stage08_sharding"), "--shards", {shards}}) ==
-              fmt::format("stage08_sharding: --shards: Value {} is no power of two from 1 to 65536 "
-                          "(see --help)\nexit 2\n",
+              fmt::format("stage08_sharding: --shards: expected a power of two from 1 to 65536, got "
+                          "'{}' (see --help)\nexit 2\n",
                           shards));
     }
 }
