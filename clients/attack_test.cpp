@@ -22,7 +22,7 @@ TEST_CASE("The final server holds under attack") {
     CHECK(output.ends_with("verdict: stage 10 held\nexit 0\n"));
 }
 
-TEST_CASE("So do the others that trust nobody, under a smaller one") {
+TEST_CASE("So do the others that trust nobody, under a smaller one", "[full]") {
     std::list<Process> attacks;  // side by side: most of the time they wait
     for (std::size_t stage = 3; stage < 10; stage += sanitized ? 3 : 1) {
         attacks.emplace_back(

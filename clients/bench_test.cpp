@@ -134,7 +134,7 @@ TEST_CASE("The floor answers many requests at once, and closes behind the last o
 
 TEST_CASE("A wrong start of the floor ends in one sentence") { check_start_errors("floor"); }
 
-TEST_CASE("Servers are held against the floor, and the stages against each other") {
+TEST_CASE("Servers are held against the floor, and the stages against each other", "[full]") {
     if (sanitized || wrk_is_missing()) {
         return;
     }

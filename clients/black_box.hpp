@@ -42,14 +42,22 @@ inline std::string output_of(const Command& command,
     return process.output();
 }
 
-/// Puts a server to every claim of the course, or to each `step`th from `first` on.
-inline std::vector<Trial> try_all_claims(const Command& command, std::size_t first = 0,
-                                         std::size_t step = 1) {
+inline std::vector<Trial> try_claims(const Command& command,
+                                     const std::vector<const Claim*>& claims) {
     std::vector<Trial> trials;
-    for (std::size_t i = first; i < all_claims().size(); i += step) {
-        trials.push_back(try_claim(all_claims()[i], command));
+    for (const Claim* claim : claims) {
+        trials.push_back(try_claim(*claim, command));
     }
     return trials;
+}
+
+/// Tests a server against every claim of the course.
+inline std::vector<Trial> try_all_claims(const Command& command) {
+    std::vector<const Claim*> claims;
+    for (const Claim& claim : all_claims()) {
+        claims.push_back(&claim);
+    }
+    return try_claims(command, claims);
 }
 
 /// What is true of the stage must hold, and what is not must fail; but for the claims in `turned`,
@@ -64,30 +72,58 @@ inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
     }
 }
 
-/// Each variant of a stage turns the claims that the first line of its patch names in backticks, or
-/// none where it says so, and no other. The variants are tried side by side, and each by so many
-/// clients at a time: most of the time they wait, above all for a server that is stuck. What comes
-/// out otherwise is tried once more, alone: the others may have stalled the machine. Under a
-/// sanitizer there are no variants: most are mistakes, and some of them races.
-inline void check_variants(std::size_t stage, std::size_t clients = 2) {
+/// One of a stage's variants.
+struct Variant {
+    std::string heading;  // the first line of its patch
+    Command command;
+    std::set<std::string_view> turned;  // the claims that the heading names in backticks
+};
+
+inline std::vector<Variant> variants_of(std::size_t stage) {
+    const std::string room{course_servers.at(stage - 1).name};
+    std::vector<Variant> variants;
+    for (const auto& patch : entries_of(source_tree / room / "variants", [](const auto& entry) {
+             return entry.extension() == ".patch";
+         })) {
+        std::string name = patch.stem().string();
+        std::replace(name.begin(), name.end(), '-', '_');
+        variants.push_back(
+            {lines_of(patch).front(),
+             course_command(stage, fmt::format("stage{:02}_variant_{}", stage, name)),
+             {}});
+        for (const Claim& claim : all_claims()) {
+            if (variants.back().heading.find(fmt::format("`{}`", claim.name)) !=
+                std::string::npos) {
+                variants.back().turned.insert(claim.name);
+            }
+        }
+    }
+    return variants;
+}
+
+/// Each variant of a stage turns the claims that its heading names, or none if it says so, and no
+/// other: of the others, every `share`th is tested, and not the same ones for each variant. Each
+/// variant has `clients` of its own, which run side by side, since they mostly wait. What comes out
+/// otherwise is tried again alone: the others may have stalled the machine. Sanitizers see no
+/// variants: most are mistakes, and some of them races.
+inline void check_variants(std::size_t stage, std::size_t share, std::size_t clients = 2) {
     if (sanitized) {
         return;
     }
-    const std::string room{course_servers.at(stage - 1).name};
-    const auto patches = entries_of(source_tree / room / "variants", [](const auto& entry) {
-        return entry.extension() == ".patch";
-    });
-    CHECK(!patches.empty());
-    const auto command = [stage](const std::filesystem::path& patch) {
-        std::string variant = patch.stem().string();
-        std::replace(variant.begin(), variant.end(), '-', '_');
-        return course_command(stage, fmt::format("stage{:02}_variant_{}", stage, variant));
-    };
+    const std::vector<Variant> variants = variants_of(stage);
+    CHECK(!variants.empty());
     std::vector<std::future<std::vector<Trial>>> running;
-    for (const std::filesystem::path& patch : patches) {
-        for (std::size_t i = 0; i < clients; ++i) {
+    for (std::size_t v = 0; v < variants.size(); ++v) {
+        std::vector<std::vector<const Claim*>> claims(clients);
+        for (std::size_t i = 0; i < all_claims().size(); ++i) {
+            const Claim& claim = all_claims()[i];
+            if (variants[v].turned.contains(claim.name) || (i + v) % share == 0) {
+                claims[i % clients].push_back(&claim);
+            }
+        }
+        for (const std::vector<const Claim*>& some : claims) {
             running.push_back(
-                std::async(std::launch::async, try_all_claims, command(patch), i, clients));
+                std::async(std::launch::async, try_claims, variants[v].command, some));
         }
     }
     std::vector<std::vector<Trial>> trials;
@@ -95,19 +131,12 @@ inline void check_variants(std::size_t stage, std::size_t clients = 2) {
         trials.push_back(some.get());
     }
     for (std::size_t i = 0; i < trials.size(); ++i) {
-        const std::string heading = lines_of(patches[i / clients]).front();
-        std::set<std::string_view> turned;
-        for (const Claim& claim : all_claims()) {
-            if (heading.find(fmt::format("`{}`", claim.name)) != std::string::npos) {
-                turned.insert(claim.name);
-            }
-        }
+        const auto& [heading, command, turned] = variants[i / clients];
         INFO(heading);
         CHECK(turned.empty() == heading.ends_with(": no claim fails."));
         for (Trial& trial : trials[i]) {
-            const auto& [claim, finding, ended] = trial;
-            if ((finding.holds == claim->holds_in(stage)) == turned.contains(claim->name)) {
-                trial = try_claim(*claim, command(patches[i / clients]));
+            if (trial.as_taught(stage) == turned.contains(trial.claim->name)) {
+                trial = try_claim(*trial.claim, command);
             }
         }
         check_trials(trials[i], stage, turned);

@@ -38,7 +38,7 @@ TEST_CASE("A server of another house is told which stage it has reached, and wha
     CHECK(threads.ends_with("\nverdict: your server has reached stage 2\nexit 0\n"));
 }
 
-TEST_CASE("A stage of this course has reached itself, and not the next one") {
+TEST_CASE("A stage of this course has reached itself, and not the next one", "[full]") {
     const std::string server =
         shell_word(program("stage04_state")) + " --port 0 --work-ms 50 --head-ms 500";
     const std::string output = checked(5, server);

@@ -56,7 +56,7 @@ double number(const Row& row, const std::string& name) { return std::stod(row.at
 
 // Timing is what they measure, so that a sanitizer would be what they see.
 
-TEST_CASE("The experiment of contention sees one lock go flat, and many not") {
+TEST_CASE("The experiment of contention sees one lock go flat, and many not", "[full]") {
     if (sanitized) {
         return;
     }
@@ -100,7 +100,7 @@ TEST_CASE("The experiment of sharding tells the factors apart") {
     CHECK(number(rows[0], "latency_mean_ms") < 1.2 * law);
 }
 
-TEST_CASE("The experiment of levels sees what each of them gives") {
+TEST_CASE("The experiment of levels sees what each of them gives", "[full]") {
     if (sanitized) {
         return;
     }
@@ -115,7 +115,7 @@ TEST_CASE("The experiment of levels sees what each of them gives") {
     CHECK(10 * number(rows[0], "queries_per_second") < number(rows[3], "queries_per_second"));
 }
 
-TEST_CASE("The experiment of stages sees what each of them answers under its load") {
+TEST_CASE("The experiment of stages sees what each of them answers under its load", "[full]") {
     if (sanitized) {
         return;
     }
@@ -178,7 +178,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not") {
+TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not", "[full]") {
     if (sanitized) {
         return;
     }
@@ -222,7 +222,7 @@ TEST_CASE("The experiment of connections sees what a thread costs, and a pool th
     CHECK(pool.at("probe_ms") == "none");
 }
 
-TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does") {
+TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does", "[full]") {
     if (sanitized) {
         return;
     }
@@ -244,7 +244,7 @@ TEST_CASE("The experiment of counters sees what a lock costs, and what a shared 
     CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
 }
 
-TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs") {
+TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs", "[full]") {
     if (sanitized) {
         return;
     }

@@ -416,7 +416,7 @@ TEST_CASE("A reset is passed on, and what came before it arrives before it") {
     }
 }
 
-TEST_CASE("Who takes nothing is not read for, and gets all in the end") {
+TEST_CASE("Who takes nothing is not read for, and gets all in the end", "[waits]") {
     constexpr std::size_t enough = 128 * 1024 * 1024;
     const bool there = GENERATE(true, false);
     Talk talk{{.verb = there ? Verb::pass : Verb::delayed, .delay_ms = 1ms}};
@@ -462,7 +462,7 @@ TEST_CASE(
     CHECK(server.read(5) == "hello");
 }
 
-TEST_CASE("Out of descriptors, the gate lets the next clients wait until others have left") {
+TEST_CASE("Out of descriptors, the gate lets the next clients wait until others have left", "[waits]") {
     ServerProcess server{server_command("stage03_validation")};
     ServerProcess gate{Command{program("gate"), "pass --port 0 --server " + server.target().name()}
                            .run_by({"prlimit", fmt::format("--nofile={}", GENERATE(20, 21))})

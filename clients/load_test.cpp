@@ -230,7 +230,7 @@ TEST_CASE("An answer that is no HTTP is an error of its own kind") {
                [](const LoadReport& report) { check_all(report, LoadError::malformed); });
 }
 
-TEST_CASE("A server that does not answer in time is an error of its own kind") {
+TEST_CASE("A server that does not answer in time is an error of its own kind", "[waits]") {
     const std::string whole = answer(200).bytes;
     for (const std::size_t bytes : {std::size_t{0}, std::size_t{9}, whole.size() - 1}) {
         CAPTURE(bytes);
@@ -243,7 +243,7 @@ TEST_CASE("A server that does not answer in time is an error of its own kind") {
     }
 }
 
-TEST_CASE("Connecting in vain is an error, and so is waiting for it") {
+TEST_CASE("Connecting in vain is an error, and so is waiting for it", "[waits]") {
     asio::io_context io;
     tcp::acceptor acceptor{io, tcp::v4()};
     acceptor.bind({asio::ip::address_v4::loopback(), 0});
@@ -259,7 +259,7 @@ TEST_CASE("Connecting in vain is an error, and so is waiting for it") {
     }
 }
 
-TEST_CASE("After each kind of end the next request has a fresh start") {
+TEST_CASE("After each kind of end the next request has a fresh start", "[waits]") {
     for (const bool keep_alive : {false, true}) {
         CAPTURE(keep_alive);
         const TestServer server{[](std::size_t n) {
@@ -283,7 +283,7 @@ TEST_CASE("After each kind of end the next request has a fresh start") {
     }
 }
 
-TEST_CASE("The timeout is for each request, not for the connection") {
+TEST_CASE("The timeout is for each request, not for the connection", "[waits]") {
     TestServer server{[](std::size_t) {
         Reply reply = answer(200);
         reply.delay = 30ms;
@@ -463,7 +463,7 @@ TEST_CASE("The report is told in lines and in JSON") {
         R"("rejection_latency_us":{"p50":200,"p90":200,"p99":200,"max":200}})");
 }
 
-TEST_CASE("A server that has stopped answering is given up") {
+TEST_CASE("A server that has stopped answering is given up", "[waits]") {
     TestServer server{[](std::size_t n) { return n < 5 ? answer(200) : Reply{}; }};
     LoadOptions options{.requests = 1'000, .concurrency = 4, .timeout_ms = 50ms};
     const LoadReport report = run_load(server.target(), options);

@@ -136,7 +136,7 @@ TEST_CASE("A command has none of our connections") {
     CHECK(process.output().find("socket:") == std::string::npos);
 }
 
-TEST_CASE("Waiting for output ends with the output, or with one's patience") {
+TEST_CASE("Waiting for output ends with the output, or with one's patience", "[waits]") {
     const auto start = steady_clock::now();
     SECTION("the output ends") {
         Process process{"echo something else"};
@@ -201,7 +201,7 @@ TEST_CASE("A command may tidy up before it ends") {
     CHECK(std::filesystem::remove(mark));
 }
 
-TEST_CASE("A command that ignores SIGTERM is killed once the patience is over") {
+TEST_CASE("A command that ignores SIGTERM is killed once the patience is over", "[waits]") {
     std::optional<Process> process;
     process.emplace("trap '' TERM; echo set; exec sleep 1000", 300ms);
     REQUIRE(process->wait_for_output("set"));
@@ -213,7 +213,7 @@ TEST_CASE("A command that ignores SIGTERM is killed once the patience is over") 
     CHECK(kill(pid, 0) != 0);
 }
 
-TEST_CASE("Who has left the group, and holds the output open, holds nobody up") {
+TEST_CASE("Who has left the group, and holds the output open, holds nobody up", "[waits]") {
     const auto start = steady_clock::now();
     {
         Process process{"setsid sleep 20 & echo started; wait"};
@@ -230,7 +230,7 @@ TEST_CASE("A process leaves no descriptors behind") {
     CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("A command with {port} is a server once it accepts") {
+TEST_CASE("A command with {port} is a server once it accepts", "[waits]") {
     const auto start = steady_clock::now();
     ServerProcess server{"sleep 0.3; exec nc -lk 127.0.0.1 {port}"};
     CHECK(steady_clock::now() - start >= 300ms);
@@ -253,7 +253,7 @@ TEST_CASE("The same free port replaces every {port}") {
     CHECK(line.process().wait_for_output(its_port + " " + its_port + "\n"));
 }
 
-TEST_CASE("A command that says where it listens is a server there") {
+TEST_CASE("A command that says where it listens is a server there", "[waits]") {
     // In two steps and behind another line: neither that line's end nor half a port is taken.
     ServerProcess server{
         "echo starting; printf 'listening on 127.0.0.1:8'; sleep 0.3; echo 765; cat"};
@@ -271,7 +271,7 @@ TEST_CASE("A command that ends is no server") {
     CHECK(steady_clock::now() - start < 8s);  // it did not take the patience
 }
 
-TEST_CASE("A command that does not listen is no server once the patience is over") {
+TEST_CASE("A command that does not listen is no server once the patience is over", "[waits]") {
     const auto start = steady_clock::now();
     CHECK(complaint_about("exec sleep 1000", 200ms) ==
           "it never said 'listening on HOST:PORT', and its command has no {port} to fill in");

@@ -621,7 +621,7 @@ TEST_CASE("Dates are those of RFC 9110 5.6.7") {
     }
 }
 
-TEST_CASE("The date for a moment at hand is the wall clock's, asked once a second") {
+TEST_CASE("The date for a moment at hand is the wall clock's, asked once a second", "[waits]") {
     using std::chrono::system_clock;
     const auto start = std::chrono::steady_clock::now();
     const auto second = system_clock::to_time_t(system_clock::now());

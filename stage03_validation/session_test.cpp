@@ -332,7 +332,7 @@ TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
     CHECK(echo.receive_to_end().find(refusal) != std::string::npos);
 }
 
-TEST_CASE("A client has its time to take answers, and no more") {
+TEST_CASE("A client has its time to take answers, and no more", "[waits]") {
     SessionLimits limits;
     limits.write_ms = 5000ms;
     ManualClock clock;

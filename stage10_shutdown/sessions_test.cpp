@@ -90,7 +90,7 @@ TEST_CASE("Who is idle is closed, and nobody is waited for then") {
     }
 }
 
-TEST_CASE("A request in hand is answered, and the last one") {
+TEST_CASE("A request in hand is answered, and the last one", "[waits]") {
     Small server;
     const std::string request = post("hello");
     Connection half{server.target()};
