@@ -22,7 +22,7 @@ void Sessions::finish() {
     const std::lock_guard lock{mutex_};
     finishing_ = true;
     for (const auto& [id, open] : open_) {
-        asio::post(open.session.get_executor(), [this, id = id] { finish(id); });
+        asio::post(open.session.get_executor(), [this, id] { finish(id); });
     }
 }
 
