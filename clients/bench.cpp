@@ -118,6 +118,7 @@ http {
     }
 }
 )";
+    // The paths are arguments of the line: the shell does not read what they hold.
     const std::string line =
         "cd \"$1\" && sed 's/PORT/{port}/' for_any_port.conf >nginx.conf && "
         "exec \"$2\" -e /dev/null -p . -c nginx.conf";
@@ -304,7 +305,7 @@ Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cor
     const std::string flags =
         fmt::format("-t {} -c {} -d {}s --timeout 5s -s",
                     std::min(cores.clients(), scenario.connections), scenario.connections, seconds);
-    const std::vector<std::string> rest{UNFREEZE_SOURCE_DIR "/clients/bench.lua",
+    const std::vector<std::string> rest{std::string{UNFREEZE_SOURCE_DIR} + "/clients/bench.lua",
                                         fmt::format("http://{}/", target.name()),
                                         "--",
                                         std::to_string(scenario.at_a_time),
