@@ -54,9 +54,7 @@ TEST_CASE("A wrong start of stage 6 ends in one sentence") {
                           "'{}' (see --help)\nexit 2\n",
                           workers));
     }
-    CHECK(output_of({program("stage06_workers"), "--io-threads many"}).ends_with("
-exit 2
-"));
+    CHECK(output_of({program("stage06_workers"), "--io-threads many"}).ends_with("\nexit 2\n"));
     const std::string help = output_of({program("stage06_workers"), "--help"});
     CHECK(help.find(" --workers N") != std::string::npos);
     CHECK(help.find("threads that work on events (1 to 1000)") != std::string::npos);
