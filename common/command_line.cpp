@@ -105,7 +105,8 @@ void CommandLine::parse(int argc, char** argv) {
     try {
         app_->parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", app_->help());
+        const std::string help = app_->help();
+        fmt::print("{}\n", help.substr(0, help.find_last_not_of(" \n") + 1));
         std::exit(0);
     } catch (const CLI::ExtrasError&) {
         const std::string extra = app_->remaining().front();
