@@ -86,7 +86,7 @@ TEST_CASE("The experiment of sharding tells the factors apart") {
     CHECK(rows[0].at("locks") == "lock");
     CHECK(rows[1].at("locks") == "shards");
     CHECK(rows[2].at("hold_ms") == "1");
-    for (const std::size_t lock : {0, 2}) {
+    for (const std::size_t lock : {0U, 2U}) {
         const Row& shards = rows[lock + 1];
         CHECK(number(shards, "jobs_per_second") > 1.5 * number(rows[lock], "jobs_per_second"));
         CHECK(number(shards, "latency_mean_ms") < number(rows[lock], "latency_mean_ms"));
@@ -163,7 +163,7 @@ TEST_CASE(
     const std::vector<Row> rows = rows_of("queue --rows 4");
     REQUIRE(rows.size() == 4);
     CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
-    for (const std::size_t row : {2, 3}) {
+    for (const std::size_t row : {2U, 3U}) {
         INFO(rows[row].at("capacity"));
         CHECK(number(rows[row], "last_done_after_ms") > 0.9 * number(rows[row], "model_ms"));
         CHECK(number(rows[row], "last_done_after_ms") < 1.5 * number(rows[row], "model_ms"));

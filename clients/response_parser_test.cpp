@@ -40,7 +40,7 @@ Reading read_in_pieces(std::string_view bytes, std::size_t piece, bool ends) {
 /// Reads the stream in one piece, and checks that in small ones it says the same.
 Reading read(std::string_view bytes, bool ends = false) {
     const Reading whole = read_in_pieces(bytes, bytes.size(), ends);
-    for (const std::size_t piece : {1, 2, 3, 7}) {
+    for (const std::size_t piece : {1U, 2U, 3U, 7U}) {
         const Reading cut = read_in_pieces(bytes, piece, ends);
         CAPTURE(bytes, piece);
         REQUIRE(cut.last == whole.last);

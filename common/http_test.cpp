@@ -667,16 +667,16 @@ TEST_CASE("The stated length is what the head says, or nothing") {
 
 TEST_CASE("Tokens and control bytes are told from all others") {
     const auto is_among = [](char c, std::string_view set) { return set.find(c) != set.npos; };
-    std::string token_chars;
+    std::string tokens;
     std::string control_chars;
     std::string digits;
     for (int byte = 0; byte < 256; ++byte) {
         const char c = static_cast<char>(byte);
-        token_chars += is_token_char(c) ? std::string{c} : "";
+        tokens += is_token_char(c) ? std::string{c} : "";
         control_chars += is_control_char(c) ? std::string{c} : "";
         digits += is_digit(c) ? std::string{c} : "";
     }
-    CHECK(token_chars ==
+    CHECK(tokens ==
           "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~");
     CHECK(control_chars.size() == 32);  // below the space all but the tab, and DEL
     CHECK(is_among('\0', control_chars));

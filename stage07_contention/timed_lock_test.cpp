@@ -13,7 +13,7 @@ struct HandClock {
     using rep = duration::rep;
     using period = duration::period;
     using time_point = std::chrono::time_point<HandClock>;
-    static constexpr bool is_steady = true;
+    [[maybe_unused]] static constexpr bool is_steady = true;
     static time_point now() { return time_point{moved}; }
     static inline duration moved{0};
 };

@@ -253,7 +253,7 @@ void measure_table(const std::vector<std::size_t>& thread_counts, int gets, std:
     fmt::print("{:>9} {:<8} {:>7}", "users", "turns", "threads");
     for_each_map([]<typename Map>() { fmt::print(" {:>14}", Map::name); });
     fmt::print("\n");
-    for (const std::size_t users : {8, 10'000, 1'000'000}) {
+    for (const std::size_t users : {8U, 10'000U, 1'000'000U}) {
         std::vector<std::string> names;
         for (std::size_t i = 0; i < users; ++i) {
             names.push_back(fmt::format("user{}", i));

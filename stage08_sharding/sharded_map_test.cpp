@@ -172,7 +172,7 @@ TEST_CASE("What for_each sees of one shard is of one moment") {
     const auto [first, second] = two_names(map, true);
     map.add(first, 0);
     map.add(second, 0);
-    std::jthread writer{[&, &first = first, &second = second](const std::stop_token& stop) {
+    std::jthread writer{[&](const std::stop_token& stop) {
         while (!stop.stop_requested()) {  // first is ahead of second by one, or even
             map.add(first, 1);
             map.add(second, 1);

@@ -193,7 +193,7 @@ void measure_all_readings(std::FILE* csv) {
     fmt::print("{:<15} threads  readings negative too many {:>20} ns each\n", "read",
                "most pending");
     fmt::print(csv, "read,threads,readings,negative,too_many,most_pending,ns_each\n");
-    for (const std::size_t threads : {0, 1, 2, 16}) {
+    for (const std::size_t threads : {0U, 1U, 2U, 16U}) {
         measure_readings("received first", threads, received_first, csv);
         const std::uint64_t none = measure_readings("received last", threads, received_last, csv) +
                                    measure_readings("until two agree", threads, ours, csv);
