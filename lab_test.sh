@@ -88,7 +88,7 @@ least=$(awk '$2 == "cmake" { print $3 }' dependencies.txt)
 [[ $(head -n 1 CMakeLists.txt) == "cmake_minimum_required(VERSION $least)" ]] || failed "CMake $least: not in CMakeLists.txt"
 grep -q "\"major\": ${least%.*}, \"minor\": ${least#*.}," CMakePresets.json || failed "CMake $least: not in CMakePresets.json"
 while read -r _ package _; do
-    [[ $package != *-dev && $package != *-[0-9]* ]] || ! grep -q -- "$package" lab || failed "lab names $package itself"
+    [[ $package != *-dev && $package != *-[0-9]* ]] || ! grep -qF -- "$package" lab || failed "lab names $package itself"
 done < <(grep '^[a-z]' dependencies.txt)
 shows '*libasio-dev *at least 1.22 *' versions
 echo 'ok: dependencies.txt'

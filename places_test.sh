@@ -60,10 +60,11 @@ echo 'ok: a read-only checkout'
 
 # Copied with its build folder, and edited: nothing of the old place is used, and no patch meets the edit.
 chmod -R u+w "$place"
-cp -r "$place" "$work/moved"
+cp -a "$place" "$work/moved"
 cd "$work/moved"
-sed -i '1i // An edit.' stage01_blocking/server.cpp
-said=$(as_user ./lab freeze 1 2>&1) || failed "a copied build folder: $said"
-[[ $said == *'is made anew'*$frozen ]] || failed "a copied build folder: $said"
-said=$(as_user ./lab freeze 1 --variant thread-per-client 2>&1) || failed "a variant beside an edit: $said"
+sed -i 's|#include <string_view>|& // edited|' stage01_blocking/server.cpp # where a variant's patch looks
+said=$(as_user ./lab run 1 --help 2>&1) || failed "a copied build folder: $said"
+[[ $said == *'is made anew'*'--port'* ]] || failed "a copied build folder: $said"
+said=$(as_user ./lab run 1 --variant thread-per-client --help 2>&1) || failed "a variant beside an edit: $said"
+[[ $said == *"'thread-per-client' is made from the last commit"*'--port'* ]] || failed "a variant beside an edit: $said"
 echo 'ok: a copied build folder, and a variant beside an edit'
