@@ -119,7 +119,7 @@ done
 [[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"
 
 # Output is plain where it should be, fits a terminal of 80 columns, and comes in its order.
-shows '$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
+shows 'now included: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
 NO_COLOR=1 script -qec './lab diff 2' /dev/null | grep -q $'\e' && failed "NO_COLOR: ./lab diff 2 is coloured"
 script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null | grep -q $'\e' || failed "./lab diff 2 is not coloured on a terminal"
 wide=$(./lab help | awk 'length > 80')
