@@ -120,8 +120,8 @@ done
 
 # Output is plain where it should be, fits a terminal of 80 columns, and comes in its order.
 shows 'now included: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
-NO_COLOR=1 script -qec './lab diff 2' /dev/null | grep -q $'\e' && failed "NO_COLOR: ./lab diff 2 is coloured"
-script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null | grep -q $'\e' || failed "./lab diff 2 is not coloured on a terminal"
+[[ $(NO_COLOR=1 script -qec './lab diff 2' /dev/null) != *$'\e'* ]] || failed "NO_COLOR: ./lab diff 2 is coloured"
+[[ $(script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null) == *$'\e'* ]] || failed "./lab diff 2 is not coloured on a terminal"
 wide=$(./lab help | awk 'length > 80')
 [[ -z $wide ]] || failed "wider than 80 columns: $wide"
 ln -sf "$PWD/lab" $misfit/link
