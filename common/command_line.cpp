@@ -35,6 +35,15 @@ std::string_view before_equals_sign(std::string_view argument) {
     return argument.substr(0, argument.find('='));
 }
 
+/// CLI11 2.6 ends lines with spaces, and no version ends all its texts with one newline.
+std::string without_trailing_spaces(std::string text) {
+    text.erase(text.find_last_not_of(" \n") + 1);
+    for (auto at = text.find(" \n"); at != text.npos; at = text.find(" \n")) {
+        text.erase(at, 1);
+    }
+    return text + '\n';
+}
+
 }  // namespace
 
 CommandLine::CommandLine(const std::string& what_the_program_is)
@@ -105,8 +114,7 @@ void CommandLine::parse(int argc, char** argv) {
     try {
         app_->parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        const std::string help = app_->help();
-        fmt::print("{}\n", help.substr(0, help.find_last_not_of(" \n") + 1));
+        fmt::print("{}", without_trailing_spaces(app_->help()));
         std::exit(0);
     } catch (const CLI::ExtrasError&) {
         const std::string extra = app_->remaining().front();
