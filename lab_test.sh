@@ -53,8 +53,10 @@ refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
 refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds
-refused "lab: lint takes what the path of some files begins with, not 'stages'" lint stages
-refused "lab: lint takes what the path of some files begins with, not '--help'" lint --help
+refused "lab: no C++ file has a path that begins with 'stages'" lint stages
+refused "lab: no C++ file has a path that begins with '--help'" lint --help
+refused "lab: there is no stage 99 *" attack 99
+refused "lab: build takes targets, not '--help'" build --help
 refused "lab: versions takes no argument, got 'all'" versions all
 refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
 refused "lab: there is a bench for stages 2, 5, 8 and 9, for all of these, and one without a number, not for '7'" bench 7

@@ -49,7 +49,7 @@ TEST_CASE("A stage of this course has reached itself, and not the next one", "[f
         "\nverdict: your server has reached stage 4, not 5; read docs/stage05.md\nexit 1\n"));
 }
 
-TEST_CASE("The final server has reached the last stage") {
+TEST_CASE("The final server has reached the last stage", "[full]") {
     const std::string output = checked(10, shell_word(program("stage10_shutdown")) +
                                                " --port 0 --work-ms 60 --hold-ms 15 --head-ms 500");
     INFO(output);

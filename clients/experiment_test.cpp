@@ -178,7 +178,8 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not", "[full]") {
+TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not",
+          "[full]") {
     if (sanitized) {
         return;
     }
@@ -222,7 +223,8 @@ TEST_CASE("The experiment of connections sees what a thread costs, and a pool th
     CHECK(pool.at("probe_ms") == "none");
 }
 
-TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does", "[full]") {
+TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does",
+          "[full]") {
     if (sanitized) {
         return;
     }
@@ -244,7 +246,8 @@ TEST_CASE("The experiment of counters sees what a lock costs, and what a shared 
     CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
 }
 
-TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs", "[full]") {
+TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs",
+          "[full]") {
     if (sanitized) {
         return;
     }

@@ -462,7 +462,8 @@ TEST_CASE(
     CHECK(server.read(5) == "hello");
 }
 
-TEST_CASE("Out of descriptors, the gate lets the next clients wait until others have left", "[waits]") {
+TEST_CASE("Out of descriptors, the gate lets the next clients wait until others have left",
+          "[waits]") {
     ServerProcess server{server_command("stage03_validation")};
     ServerProcess gate{Command{program("gate"), "pass --port 0 --server " + server.target().name()}
                            .run_by({"prlimit", fmt::format("--nofile={}", GENERATE(20, 21))})

@@ -24,7 +24,7 @@ constexpr bool sanitized = true;
 constexpr bool sanitized = false;
 #endif
 
-/// What becomes of a command's standard output, and whether its standard error joins it. Otherwise
+/// Where a command's standard output goes, and whether its standard error joins it. Otherwise
 /// standard error goes where ours goes.
 enum class Output { kept, kept_with_errors, discarded };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# apply_patch.sh PATCH FOLDER: writes the files that PATCH names into FOLDER, as it changes them. A patch is made
-# for the files of the last commit. Where it does not fit a file that was edited since, it is applied to those.
+# apply_patch.sh PATCH FOLDER: writes the files that PATCH names into FOLDER, as it changes them. It patches the
+# files of the working tree. If the patch does not fit an edit there, it patches those of the last commit.
 set -euo pipefail
 source=$(dirname "$0")/..
 patch=$1 folder=$2
@@ -10,7 +10,7 @@ mapfile -t files < <(sed -n 's|^+++ [^/]*/\([^[:space:]]*\).*|\1|p' "$patch")
 edited() { cat "$source/$1"; }
 committed() { git -C "$source" show "HEAD:./$1"; }
 
-# applied_to COMMAND: the patch fits what the command prints of each file.
+# applied_to COMMAND: writes each file as the command prints it, and patches it; fails if the patch does not fit.
 applied_to() {
     local file
     for file in "${files[@]}"; do
@@ -24,8 +24,9 @@ if applied_to edited >/dev/null 2>&1; then
     exit
 fi
 if applied_to committed >/dev/null 2>&1; then
-    echo "'$name' is made from the last commit: its patch does not fit your changed ${files[*]}"
+    echo "'$name' takes ${files[*]} from the last commit, because its patch does not fit your edit"
     exit
 fi
-echo "'$name' can't be made: its patch does not fit ${files[*]}; take your changes back (git stash) to have it" >&2
+echo "can't build '$name': its patch fits neither your ${files[*]} nor the last commit's;" \
+    "run 'git stash' to put your edits aside" >&2
 exit 1

@@ -19,9 +19,7 @@ TEST_CASE("A request is answered with its own body, a date, and the end of the c
     CHECK(connection.closed_by_server());
 }
 
-TEST_CASE("Each variant of stage 1 turns the claims that it names") {
-    check_variants(1, 8);
-}
+TEST_CASE("Each variant of stage 1 turns the claims that it names") { check_variants(1, 8); }
 
 TEST_CASE("No variant of stage 1 turns another claim", "[full]") { check_variants(1, 1); }
 

@@ -6,9 +6,7 @@
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
-TEST_CASE("Each variant of stage 2 turns the claims that it names") {
-    check_variants(2, 8);
-}
+TEST_CASE("Each variant of stage 2 turns the claims that it names") { check_variants(2, 8); }
 
 TEST_CASE("No variant of stage 2 turns another claim", "[full]") { check_variants(2, 1); }
 

@@ -83,9 +83,7 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
     }
 }
 
-TEST_CASE("Each variant of stage 3 turns the claims that it names") {
-    check_variants(3, 8);
-}
+TEST_CASE("Each variant of stage 3 turns the claims that it names") { check_variants(3, 8); }
 
 TEST_CASE("No variant of stage 3 turns another claim", "[full]") { check_variants(3, 1); }
 

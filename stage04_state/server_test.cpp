@@ -19,9 +19,7 @@ std::string body_of(Connection& connection, std::string_view body) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 4 turns the claims that it names") {
-    check_variants(4, 8, 4);
-}
+TEST_CASE("Each variant of stage 4 turns the claims that it names") { check_variants(4, 8, 4); }
 
 TEST_CASE("No variant of stage 4 turns another claim", "[full]") { check_variants(4, 1, 4); }
 
@@ -32,7 +30,7 @@ TEST_CASE("A wrong start of stage 4 ends in one sentence") {
           "--help)\nexit 2\n");
 }
 
-TEST_CASE("The client of stage 4 tells stage 4 from its neighbours") {
+TEST_CASE("The client of stage 4 tells stage 4 from its neighbours", "[full]") {
     check_verdict(4, {"stage04_state", "--work-ms 50"}, Verdict::as_taught, "");
     check_verdict(4, {"stage03_validation"}, Verdict::not_as_taught, "");
     check_verdict(4, {"stage05_backpressure", "--work-ms 50"}, Verdict::not_as_taught, "");

@@ -24,9 +24,7 @@ long growth(std::string_view name) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 5 turns the claims that it names") {
-    check_variants(5, 8);
-}
+TEST_CASE("Each variant of stage 5 turns the claims that it names") { check_variants(5, 8); }
 
 TEST_CASE("No variant of stage 5 turns another claim", "[full]") { check_variants(5, 1); }
 
@@ -37,7 +35,8 @@ TEST_CASE("A wrong start of stage 5 ends in one sentence") {
           "'0' (see --help)\nexit 2\n");
 }
 
-TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant", "[full]") {
+TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant",
+          "[full]") {
     const char* const flags = "--requests 2000";
     check_verdict(5, {"stage05_backpressure", "--work-ms 50"}, Verdict::as_taught, flags);
     check_verdict(5, {"stage05_variant_unbounded_queue", "--work-ms 50"}, Verdict::not_as_taught,

@@ -39,9 +39,7 @@ TEST_CASE("Every claim of stage 6 is true on two threads for connections as well
     check_trials(try_all_claims(course_command(6, "stage06_workers", "--io-threads 2")), 6);
 }
 
-TEST_CASE("Each variant of stage 6 turns the claims that it names") {
-    check_variants(6, 8);
-}
+TEST_CASE("Each variant of stage 6 turns the claims that it names") { check_variants(6, 8); }
 
 TEST_CASE("No variant of stage 6 turns another claim", "[full]") { check_variants(6, 1); }
 
@@ -72,7 +70,7 @@ TEST_CASE("A machine with no room for another thread is told of in one sentence"
               .ends_with("': Resource temporarily unavailable\nexit 2\n"));
 }
 
-TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant") {
+TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant", "[full]") {
     const char* const flags = "--requests 200 --rate 1000";
     check_verdict(6, {"stage06_workers", "--work-ms 50"}, Verdict::as_taught, flags);
     check_verdict(6, {"stage05_backpressure", "--work-ms 50"}, Verdict::not_as_taught, flags);

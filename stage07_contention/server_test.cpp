@@ -23,9 +23,7 @@ double rate(std::string_view flags) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 7 turns the claims that it names") {
-    check_variants(7, 8);
-}
+TEST_CASE("Each variant of stage 7 turns the claims that it names") { check_variants(7, 8); }
 
 TEST_CASE("No variant of stage 7 turns another claim", "[full]") { check_variants(7, 1); }
 
@@ -65,7 +63,8 @@ TEST_CASE("Each job, each second and the end have their line") {
     CHECK(server.process().output().find("[total] 1 jobs   wait mean ") != std::string::npos);
 }
 
-TEST_CASE("Where nobody reads the output, connections are served all the same, until a signal", "[waits]") {
+TEST_CASE("Where nobody reads the output, connections are served all the same, until a signal",
+          "[waits]") {
     std::array<int, 2> unread{};
     REQUIRE(pipe(unread.data()) == 0);
     ServerProcess server{

@@ -41,19 +41,18 @@ bool wait_for_jobs(Process& process, std::size_t jobs) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 8 turns the claims that it names") {
-    check_variants(8, 8);
-}
+TEST_CASE("Each variant of stage 8 turns the claims that it names") { check_variants(8, 8); }
 
 TEST_CASE("No variant of stage 8 turns another claim", "[full]") { check_variants(8, 1); }
 
 TEST_CASE("A wrong start of stage 8 ends in one sentence") {
     check_start_errors("stage08_sharding");
     for (const char* const shards : {"0", "48", "131072", "-1", "many", ""}) {
-        CHECK(output_of({program("stage08_sharding"), "--shards", {shards}}) ==
-              fmt::format("stage08_sharding: --shards: expected a power of two from 1 to 65536, got "
-                          "'{}' (see --help)\nexit 2\n",
-                          shards));
+        CHECK(
+            output_of({program("stage08_sharding"), "--shards", {shards}}) ==
+            fmt::format("stage08_sharding: --shards: expected a power of two from 1 to 65536, got "
+                        "'{}' (see --help)\nexit 2\n",
+                        shards));
     }
 }
 

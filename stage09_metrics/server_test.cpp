@@ -22,9 +22,7 @@ const std::string scrape = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 9 turns the claims that it names") {
-    check_variants(9, 8);
-}
+TEST_CASE("Each variant of stage 9 turns the claims that it names") { check_variants(9, 8); }
 
 TEST_CASE("No variant of stage 9 turns another claim", "[full]") { check_variants(9, 1); }
 

@@ -65,9 +65,7 @@ bool sees_the_drain(Connection& connection) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 10 turns the claims that it names") {
-    check_variants(10, 8);
-}
+TEST_CASE("Each variant of stage 10 turns the claims that it names") { check_variants(10, 8); }
 
 TEST_CASE("No variant of stage 10 turns another claim", "[full]") { check_variants(10, 1); }
 
@@ -76,7 +74,7 @@ TEST_CASE("A wrong start of stage 10 ends in one sentence") {
     CHECK(output_of({program("stage10_shutdown"), "--drain-seconds soon"}).ends_with("\nexit 2\n"));
 }
 
-TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant") {
+TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant", "[full]") {
     const char* const flags = "--requests 500";
     check_verdict(10, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
     check_verdict(10, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
@@ -137,7 +135,8 @@ TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to b
     CHECK(refused_in_all > 0);
 }
 
-TEST_CASE("In the drain the idle are closed, what is in hand is answered, and nobody gets in", "[waits]") {
+TEST_CASE("In the drain the idle are closed, what is in hand is answered, and nobody gets in",
+          "[waits]") {
     ServerProcess server{server_command("stage10_shutdown", "--workers 1 --work-ms 700")};
     const Target& target = server.target();
     fill(target, 3);
@@ -209,7 +208,8 @@ TEST_CASE("Where there is no work, what is in hand still has a second") {
     CHECK(output_at_the_end(server).ends_with("received=1 processed=0 dropped=1 pending=0\n"));
 }
 
-TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a second signal", "[waits]") {
+TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a second signal",
+          "[waits]") {
     const bool twice = GENERATE(false, true);
     const char* const hang =
         GENERATE("--work-ms 86400000", "--work-ms 0 --hold-ms 86400000 --shards 1");
