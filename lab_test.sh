@@ -124,6 +124,9 @@ done
 shows 'now included: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
 [[ $(NO_COLOR=1 script -qec './lab diff 2' /dev/null) != *$'\e'* ]] || failed "NO_COLOR: ./lab diff 2 is coloured"
 [[ $(script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null) == *$'\e'* ]] || failed "./lab diff 2 is not coloured on a terminal"
+mkdir -p "$misfit/half [a pair" && cp lab dependencies.txt "$misfit/half [a pair"
+said=$("$misfit/half [a pair/lab" build stage01_blocking 2>&1) && failed "half a pair of brackets: $said"
+[[ $said == "lab: CMake can't build in '"*"half a pair of brackets" ]] || failed "half a pair of brackets: $said"
 wide=$(./lab help | awk 'length > 80')
 [[ -z $wide ]] || failed "wider than 80 columns: $wide"
 ln -sf "$PWD/lab" $misfit/link

@@ -65,7 +65,8 @@ std::uint16_t fill_in_port(Command& command) {
 /// A line that needs no shell takes the shell's place, and with it its pid and its fate.
 std::string in_place_of_the_shell(const std::string& line) {
     const bool needs_shell = line.find_first_of(";&|<>()$`=\n") != std::string::npos;
-    return needs_shell || line.starts_with("exec ") ? line : "exec " + line;
+    const bool replaces_shell = line.find("exec ") == line.find_first_not_of(' ');
+    return needs_shell || replaces_shell ? line : "exec " + line;
 }
 
 }  // namespace
