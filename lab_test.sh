@@ -116,7 +116,7 @@ for tool in apt-get sudo; do
 done
 chmod +x $misfit/bin/*
 for command in "run 1" "freeze 1" "check 1" "matrix" "fuzz event" "experiment workers"; do
-    PATH=$PWD/$misfit/bin:$PATH refused "lab: packages are missing: cmake (writes the build, from presets), *; './lab setup build*' installs them" $command
+    PATH=$PWD/$misfit/bin:$PATH refused "lab: packages are missing: *cmake (writes the build, from presets), *; './lab setup build*' installs them" $command
 done
 [[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"
 
