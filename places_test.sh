@@ -62,7 +62,7 @@ said=$(as_user ./lab freeze 1 2>&1) || failed "a read-only checkout: $said"
 [[ ! -e build ]] || failed "UNFREEZE_BUILD: something was built in the checkout"
 echo 'ok: a read-only checkout'
 
-# Copied with its build folder, and edited: lab builds anew, and a variant whose patch does not fit is built, too.
+# Copied with its build folder, and edited: lab builds everything anew, and takes a variant from the last commit.
 chmod -R u+w "$place"
 mv "$UNFREEZE_BUILD" "$place/build"
 unset UNFREEZE_BUILD
