@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <condition_variable>
 #include <cstddef>
@@ -19,9 +20,14 @@ enum class PushStatus { success, full, closed };
 template <typename T, typename Mutex = std::mutex, typename Condition = std::condition_variable>
 class BoundedQueue {
 public:
-    /// Takes all the memory that it will ever need for `capacity` items (at least one); what an
-    /// item owns, such as a long string, comes on top.
-    explicit BoundedQueue(std::size_t capacity) : ring_(capacity) { assert(capacity > 0); }
+    /// Holds `capacity` items (at least one) that wait for a popper. Up to `poppers` threads that
+    /// wait in pop() at the moment get one more each, so nothing is refused while one of them has
+    /// nothing to do. Takes all the memory that it will ever need for these items; what an item
+    /// owns, such as a long string, comes on top.
+    explicit BoundedQueue(std::size_t capacity, std::size_t poppers = 0)
+        : capacity_{capacity}, ring_(capacity + poppers) {
+        assert(capacity > 0);
+    }
 
     /// Never waits. Where it does not succeed, the item stays the caller's.
     PushStatus try_push(T&& item) {
@@ -30,7 +36,7 @@ public:
             if (closed_) {
                 return PushStatus::closed;
             }
-            if (size_ == ring_.size()) {
+            if (full()) {
                 return PushStatus::full;
             }
             put(std::move(item));
@@ -43,7 +49,7 @@ public:
     PushStatus push(T&& item) {
         {
             std::unique_lock lock{mutex_};
-            while (size_ == ring_.size() && !closed_) {
+            while (full() && !closed_) {
                 not_full_.wait(lock);
             }
             if (closed_) {
@@ -61,9 +67,11 @@ public:
         std::optional<T> item;
         {
             std::unique_lock lock{mutex_};
+            ++waiting_;
             while (size_ == 0 && !closed_) {
                 not_empty_.wait(lock);
             }
+            --waiting_;
             if (size_ == 0) {
                 return item;
             }
@@ -89,9 +97,12 @@ public:
         return size_;
     }
 
-    std::size_t capacity() const { return ring_.size(); }
+    std::size_t capacity() const { return capacity_; }
 
 private:
+    /// An item that a waiting popper is about to take needs no room.
+    bool full() const { return size_ >= std::min(capacity_ + waiting_, ring_.size()); }
+
     void put(T&& item) {
         ring_[(first_ + size_) % ring_.size()] = std::move(item);
         ++size_;
@@ -107,9 +118,11 @@ private:
     mutable Mutex mutex_;  // guards all but the conditions, and is never held while notifying
     Condition not_empty_;  // poppers wait here,
     Condition not_full_;   // and pushers here: one notification never wakes the wrong kind
+    const std::size_t capacity_;
     std::vector<T> ring_;
-    std::size_t first_ = 0;  // index of the oldest item
-    std::size_t size_ = 0;   // items in the ring, from first_ on
+    std::size_t first_ = 0;    // index of the oldest item
+    std::size_t size_ = 0;     // items in the ring, from first_ on
+    std::size_t waiting_ = 0;  // poppers that have yet to take their item
     bool closed_ = false;
 };
 

@@ -96,6 +96,17 @@ TEST_CASE("A queue holds as many items as it has room for, and says how many") {
     CHECK(queue.size() == 0);
 }
 
+TEST_CASE("A queue that knows its poppers has room for what those that wait are about to take") {
+    BoundedQueue<int> queue{2, 1};
+    CHECK(queue.capacity() == 2);
+    CHECK(queue.try_push(1) == PushStatus::success);
+    CHECK(queue.try_push(2) == PushStatus::success);
+    CHECK(queue.try_push(3) == PushStatus::full);  // nobody waits: the explorer has those who do
+    CHECK(queue.pop() == 1);
+    CHECK(queue.try_push(4) == PushStatus::success);
+    CHECK(queue.try_push(5) == PushStatus::full);
+}
+
 TEST_CASE("A closed queue takes nothing, and gives what it has before it tells the end") {
     BoundedQueue<int> queue{2};
     CHECK(queue.push(1) == PushStatus::success);

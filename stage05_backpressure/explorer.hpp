@@ -90,10 +90,14 @@ public:
     /// A point for what the calling thread does next without a mutex.
     static void pause() { reach(State::pausing, nullptr, nullptr); }
 
-    /// How often mutexes have been locked, by all threads; and the number of the calling thread's
-    /// last lock among those, from 1.
+    /// How often mutexes have been locked, by all threads; and, counted from 1 among those, the
+    /// calling thread's last lock and its first one after the first `before`. 0 if there is none.
     static std::size_t locks() { return self_->explorer->locks_; }
-    static std::size_t last_lock() { return self_->last_lock; }
+    static std::size_t last_lock() { return self_->locks.empty() ? 0 : self_->locks.back(); }
+    static std::size_t first_lock(std::size_t before) {
+        const auto first = std::upper_bound(self_->locks.begin(), self_->locks.end(), before);
+        return first == self_->locks.end() ? 0 : *first;
+    }
 
 private:
     friend ExplorerMutex;
@@ -122,7 +126,7 @@ private:
         ExplorerCondition* condition = nullptr;  // to wait on, asleep on, or to be notified
         Thread* elder = nullptr;                 // its twin, which begins
         std::size_t steps = 0;
-        std::size_t last_lock = 0;
+        std::vector<std::size_t> locks = {};
         std::binary_semaphore baton{0};
         std::thread thread = {};
     };
@@ -225,7 +229,8 @@ inline void Explorer::run(const Program& program) {
         threads_[i]->body = program.threads[i].body;
         threads_[i]->state = State::fresh;
         threads_[i]->elder = program.threads[i].twin ? threads_[i - 1].get() : nullptr;
-        threads_[i]->steps = threads_[i]->last_lock = 0;
+        threads_[i]->steps = 0;
+        threads_[i]->locks.clear();
     }
     next()->baton.release();
     home_.acquire();
@@ -371,7 +376,7 @@ inline bool Explorer::perform(const Choice& choice) {
         case State::locking:
             found_.steps.push_back(thread.name + " locks");
             thread.mutex->held_ = true;
-            thread.last_lock = ++locks_;
+            thread.locks.push_back(++locks_);
             break;
         case State::waiting:
             found_.steps.push_back(thread.name + " falls asleep");

@@ -26,8 +26,9 @@ struct QueueProgram {
     bool tries = false;  // pushers do not wait: each item is tried once
     int poppers = 0;
     int closers = 0;
-    bool pauses = false;           // what close does without the mutex is a step of its own
-    std::size_t spurious_max = 0;  // wake-ups that nobody asked for
+    std::size_t known_poppers = 0;  // that the queue is told of: each may add to its room
+    bool pauses = false;            // what close does without the mutex is a step of its own
+    std::size_t spurious_max = 0;   // wake-ups that nobody asked for
 };
 
 /// Which item is none: what an item becomes when it is moved from.
@@ -49,7 +50,8 @@ struct QueueItem {
 /// and the end is told once all is out.
 class QueueRun {
 public:
-    explicit QueueRun(std::size_t capacity) : queue_{capacity} {}
+    QueueRun(std::size_t capacity, std::size_t poppers)
+        : queue_{capacity, poppers}, poppers_{poppers} {}
 
     PushStatus push(const std::string& thread, int number, bool tries) {
         const std::size_t before = Explorer::locks();
@@ -84,7 +86,7 @@ public:
                          [](const auto& a, const auto& b) { return a.place < b.place; });
         std::deque<int> items;
         bool closed = false;
-        for (const auto& [thread, kind, item, answer, place] : operations_) {
+        for (const auto& [thread, kind, item, answer, first, place] : operations_) {
             std::string due = "to wait";
             if (kind == Kind::close) {
                 due = "closed";
@@ -96,7 +98,7 @@ public:
                 due = "the end";
             } else if (kind != Kind::pop && closed) {
                 due = words(PushStatus::closed);
-            } else if (kind != Kind::pop && items.size() < queue_.capacity()) {
+            } else if (kind != Kind::pop && items.size() < room_at(place)) {
                 due = words(PushStatus::success);
                 items.push_back(item);
             } else if (kind == Kind::try_push) {
@@ -118,8 +120,19 @@ private:
         Kind kind;
         int item;  // pushed
         std::string answer;
-        std::size_t place = 0;  // in the order in which the mutex was locked
+        std::size_t first = 0;  // its first lock, in the order in which the mutex was locked ...
+        std::size_t place = 0;  // ... and its last one
     };
+
+    /// For how many items the queue has room when the mutex is locked for the place-th time: for
+    /// one more for each popper that waits then, as far as the queue was told of poppers.
+    std::size_t room_at(std::size_t place) const {
+        const auto waiting =
+            std::count_if(operations_.begin(), operations_.end(), [place](const Operation& other) {
+                return other.kind == Kind::pop && other.first < place && place < other.place;
+            });
+        return queue_.capacity() + std::min(static_cast<std::size_t>(waiting), poppers_);
+    }
 
     static std::string words(PushStatus status) {
         return status == PushStatus::success ? "success"
@@ -130,17 +143,19 @@ private:
 
     /// One that took no lock has its place behind those locked before it.
     void record(std::size_t locks_before, Operation operation) {
+        operation.first = Explorer::first_lock(locks_before);
         operation.place = std::max(locks_before, Explorer::last_lock());
         operations_.push_back(std::move(operation));
     }
 
     BoundedQueue<QueueItem, ExplorerMutex, ExplorerCondition> queue_;
+    const std::size_t poppers_;
     std::vector<Operation> operations_;  // the explorer's threads run one at a time
 };
 
 inline Exploration explore(const QueueProgram& program) {
     const auto make = [&program] {
-        const auto run = std::make_shared<QueueRun>(program.capacity);
+        const auto run = std::make_shared<QueueRun>(program.capacity, program.known_poppers);
         Program made;
         made.fault = [run] { return run->fault(); };
         const auto add = [&made](const std::string& kind, int count, const auto& body) {
@@ -210,6 +225,24 @@ inline std::vector<QueueProgram> queue_programs() {
          .pushers = 2,
          .tries = true,
          .poppers = 2},
+        {.name = "1 pusher that only tries 3 items, 1 known popper, close",
+         .pushers = 1,
+         .items = 3,
+         .tries = true,
+         .poppers = 1,
+         .closers = 1,
+         .known_poppers = 1},
+        {.name = "2 pushers that only try, 2 known poppers, close",
+         .pushers = 2,
+         .tries = true,
+         .poppers = 2,
+         .closers = 1,
+         .known_poppers = 2},
+        {.name = "2 pushers of 2 items, 1 known popper",
+         .pushers = 2,
+         .items = 2,
+         .poppers = 1,
+         .known_poppers = 1},
         {.name = "1 pusher, 2 poppers, close, 1 spurious wake-up",
          .pushers = 1,
          .poppers = 2,
