@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -17,17 +19,34 @@ IoThreads::IoThreads(std::size_t threads) {
 }
 
 void IoThreads::run() {
-    const auto serve = [](asio::io_context& io) {
-        const auto until_stopped = asio::make_work_guard(io);  // even while there is nothing to do
-        const Turn turn{io};
-        io.run();
+    std::mutex mutex;  // guards the next one
+    std::exception_ptr thrown;
+    const auto serve = [&](asio::io_context& io) {
+        try {
+            const auto until_stopped = asio::make_work_guard(io);  // even with nothing to do
+            const Turn turn{io};
+            io.run();
+        } catch (...) {
+            const std::lock_guard lock{mutex};
+            thrown = thrown ? thrown : std::current_exception();
+            stop();
+        }
     };
-    std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < contexts_.size(); ++i) {
-        others.push_back(
-            start_thread(fmt::format("io {}", i + 1), [&serve, &io = contexts_[i]] { serve(io); }));
+    {
+        std::vector<std::jthread> others;
+        for (std::size_t i = 1; i < contexts_.size(); ++i) {
+            others.push_back(start_thread(fmt::format("io {}", i + 1),
+                                          [&serve, &io = contexts_[i]] { serve(io); }));
+        }
+        serve(contexts_.front());
     }
-    serve(contexts_.front());
+    // Only now: a coroutine may use what another context holds, such as a place in a channel.
+    for (IoContext& context : contexts_) {
+        context.shutdown();
+    }
+    if (thrown) {
+        std::rethrow_exception(thrown);
+    }
 }
 
 void IoThreads::stop() {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <deque>
 
+#include "common/io.hpp"
+
 namespace unfreeze {
 
 /// Threads that serve connections, an io_context each. A connection is given to one of them and
@@ -18,15 +20,16 @@ public:
     /// Whose turn it is to take a connection. To be asked from one thread.
     asio::io_context& next() { return contexts_[next_++ % contexts_.size()]; }
 
-    /// Serves until stop(). What a handler throws stops the program.
+    /// Serves until stop(). What a handler throws ends all threads, and is thrown here. Either way
+    /// no coroutine is left when it returns.
     void run();
 
-    /// Ends run(), from any thread. What waits in a context stays there.
+    /// Ends run(), from any thread.
     void stop();
 
 private:
-    std::deque<asio::io_context> contexts_;  // a deque: a context can't move
-    std::size_t next_ = 0;                   // counts the connections handed out
+    std::deque<IoContext> contexts_;  // a deque: a context can't move
+    std::size_t next_ = 0;            // counts the connections handed out
 };
 
 }  // namespace unfreeze

@@ -1,10 +1,14 @@
 #include "stage06_workers/io_threads.hpp"
 
 #include <atomic>
+#include <functional>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "common/catch.hpp"
+#include "common/spawn.hpp"
+#include "stage05_backpressure/connection_limit.hpp"
 
 using namespace unfreeze;
 
@@ -47,4 +51,56 @@ TEST_CASE("One thread serves alone") {
     });
     io.run();
     CHECK(ran);
+}
+
+namespace {
+
+/// Sessions that never end by themselves.
+struct Crowd {
+    std::atomic<int> open = 0;
+    std::function<void()> when_all_are_open;
+};
+
+constexpr int crowd_size = 6;
+
+awaitable<void> wait_for_ever(asio::io_context& io, Crowd& crowd) {
+    struct Guest {
+        ~Guest() { --crowd.open; }
+        Crowd& crowd;
+    };
+    const Guest guest{crowd};
+    Timer timer{io, Timer::time_point::max()};
+    if (++crowd.open == crowd_size) {
+        crowd.when_all_are_open();
+    }
+    co_await timer.async_wait(use_awaitable);
+}
+
+/// Starts the crowd, spread over the threads, and waits for one more place than there is.
+awaitable<void> start(IoThreads& io, ConnectionLimit& limit, Crowd& crowd) {
+    for (;;) {
+        ConnectionLimit::Place place = co_await limit.async_take();
+        asio::io_context& context = io.next();
+        asio::co_spawn(context, wait_for_ever(context, crowd), std::move(place));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("When the threads end, open sessions on all of them go before what they refer to") {
+    IoThreads io{3};
+    Crowd crowd;
+    ConnectionLimit limit{io.first(), crowd_size};
+    asio::co_spawn(io.first(), start(io, limit, crowd), stop_on_exception);
+    SECTION("by stop()") {
+        crowd.when_all_are_open = [&] { io.stop(); };
+        io.run();
+    }
+    SECTION("by an exception in one thread's handler, which run() throws") {
+        crowd.when_all_are_open = [&] {
+            asio::post(io.next(), [] { throw std::runtime_error{"broken"}; });
+        };
+        CHECK_THROWS_AS(io.run(), std::runtime_error);
+    }
+    CHECK(crowd.open == 0);
 }
