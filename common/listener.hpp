@@ -35,6 +35,8 @@ public:
     /// The same, for a connection that is to be served by another io_context than the listener's.
     awaitable<Socket> async_accept(asio::io_context& server);
 
+    Executor get_executor() { return acceptor_.get_executor(); }
+
     /// The one that it got where 0 was asked for.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 

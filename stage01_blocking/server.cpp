@@ -64,7 +64,7 @@ Response work(std::string_view body) {
 int main(int argc, char** argv) {
     using namespace unfreeze;
     const Options options = parse_options(argc, argv);
-    asio::io_context io;
+    IoContext io;
     Listener listener{io, options.listen};
     accept_all(listener);
 }

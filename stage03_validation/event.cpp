@@ -37,9 +37,9 @@ std::string_view phrase(rapidjson::ParseErrorCode code) {
     }
 }
 
-/// Hears RapidJSON's reader, which reads in situ, and keeps what belongs to the event. Each handler
-/// returns false to stop the reader, with the reason in `error`.
-class EventReader {
+/// Hears RapidJSON's reader, which reads in situ, and keeps what decides. Each handler returns
+/// false to stop the reader, with the reason in `error`.
+class MembersReader {
 public:
     bool Null() { return value("null"); }
     bool Bool(bool) { return value("a boolean"); }
@@ -61,7 +61,10 @@ public:
             return false;
         }
         if (at_member() && (member_ == "user" || member_ == "action")) {
-            return keep(member_ == "user" ? user_ : action_, std::string_view{text, size});
+            return keep(member_ == "user" ? members_.user : members_.action, {text, size});
+        }
+        if (at_member() && member_ == "type") {
+            return keep_type({text, size});
         }
         return value("a string");
     }
@@ -81,14 +84,8 @@ public:
     bool StartArray() { return value("an array") && deeper(); }
     bool EndArray(rapidjson::SizeType) { return shallower(); }
 
-    /// The event, once the reader has come to the end.
-    std::variant<Event, EventError> result() const {
-        if (!user_ || !action_ || !amount_) {
-            const char* missing = !user_ ? "user" : !action_ ? "action" : "amount";
-            return EventError{fmt::format("member '{}' is missing", missing), true};
-        }
-        return Event{std::string{*user_}, std::string{*action_}, *amount_};
-    }
+    /// What was there, once the reader has come to the end.
+    Members take() { return std::move(members_); }
 
     /// Why the reader was stopped; empty where it stopped by itself.
     const std::string& error() const { return error_; }
@@ -107,17 +104,35 @@ private:
     }
 
     bool integer(std::int64_t number) {
-        return at_member() && member_ == "amount" ? keep(amount_, number) : value("a number");
-    }
-
-    template <typename T>
-    bool keep(std::optional<T>& member, T value) {
-        if (member) {
-            return stop(fmt::format("member '{}' stands there twice", member_));
+        if (!at_member() || member_ != "amount") {
+            return value("a number");
         }
-        member = value;
+        if (members_.amount) {
+            return twice();
+        }
+        members_.amount = number;
         return true;
     }
+
+    bool keep(std::optional<std::string>& member, std::string_view text) {
+        if (member) {
+            return twice();
+        }
+        if (text.size() > member_bytes_max) {
+            return stop(
+                fmt::format("member '{}' has more than {} bytes", member_, member_bytes_max));
+        }
+        member = text;
+        return true;
+    }
+
+    bool keep_type(std::string_view text) {
+        members_.type_twice = members_.type.has_value();
+        members_.type = text;
+        return true;
+    }
+
+    bool twice() { return stop(fmt::format("member '{}' stands there twice", member_)); }
 
     /// A value that the event has no use for: fine, unless it stands where one of ours should.
     bool value(std::string_view what) {
@@ -130,7 +145,7 @@ private:
         if (at_member() && member_ == "amount") {
             return stop(fmt::format("member 'amount' must be a 64-bit integer, not {}", what));
         }
-        return true;
+        return at_member() && member_ == "type" ? keep_type({}) : true;
     }
 
     bool stop(std::string error) {
@@ -140,15 +155,13 @@ private:
 
     std::size_t depth_ = 0;    // of the value that comes next: 1 is a member of the event
     std::string_view member_;  // the name last read at depth 1; it stays where it was read
-    std::optional<std::string_view> user_;
-    std::optional<std::string_view> action_;
-    std::optional<std::int64_t> amount_;
+    Members members_;
     std::string error_;
 };
 
 }  // namespace
 
-std::variant<Event, EventError> parse_event(std::string_view json) {
+std::variant<Members, EventError> parse_members(std::string_view json) {
     // Iterative, because a recursive reader's stack is the client's to overflow.
     constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
                                rapidjson::kParseValidateEncodingFlag;
@@ -161,20 +174,37 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
     rapidjson::InsituStringStream stream{text};
     rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<>>
         reader{&allocator};
-    EventReader event;
-    const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, event);
-    if (!event.error().empty()) {
-        return EventError{.detail = event.error()};
+    MembersReader members;
+    const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, members);
+    if (!members.error().empty()) {
+        return EventError{members.error()};
     }
     if (parsed.IsError()) {
-        return EventError{.detail = fmt::format("invalid JSON at byte {}: {}", parsed.Offset(),
-                                                phrase(parsed.Code()))};
+        return EventError{
+            fmt::format("invalid JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
     }
     if (stream.Tell() != json.size()) {
         // The reader takes a NUL for the end of its text.
-        return EventError{.detail = fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
+        return EventError{fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
-    return event.result();
+    return members.take();
+}
+
+std::variant<Event, EventError> event_from(Members members) {
+    if (!members.whole()) {
+        return EventError{fmt::format("member '{}' is missing", !members.user     ? "user"
+                                                                : !members.action ? "action"
+                                                                                  : "amount")};
+    }
+    return Event{*std::move(members.user), *std::move(members.action), *members.amount};
+}
+
+std::variant<Event, EventError> parse_event(std::string_view json) {
+    auto parsed = parse_members(json);
+    if (auto* error = std::get_if<EventError>(&parsed)) {
+        return std::move(*error);
+    }
+    return event_from(std::get<Members>(std::move(parsed)));
 }
 
 std::variant<Event, Response> read_event(const Request& request) {

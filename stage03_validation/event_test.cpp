@@ -525,3 +525,20 @@ TEST_CASE("Nothing that a client sent is repeated in an error") {
         CHECK(seen.find("secret") == std::string::npos);
     }
 }
+
+TEST_CASE("A user and an action have at most 256 bytes, however they are escaped") {
+    const std::string longest = repeated(128, "\xc3\xa9");
+    CHECK(user_of(longest) == longest);
+    CHECK(user_of(repeated(128, R"(\u00e9)")) == longest);
+    const std::string reason = "error: member 'user' has more than 256 bytes";
+    CHECK(user_of(longest + "x") == reason);
+    CHECK(user_of(repeated(257, R"(\u0061)")) == reason);
+    CHECK(user_of(repeated(60'000, "x")) == reason);
+    const auto action = [](std::size_t bytes) {
+        return fmt::format(R"({{"user":"a","action":"{}","amount":1}})", std::string(bytes, 'x'));
+    };
+    CHECK(std::holds_alternative<Event>(parse_event(action(256))));
+    check_refused(action(257), "error: member 'action' has more than 256 bytes");
+    CHECK(std::holds_alternative<Event>(parse_event(
+        with_further(fmt::format(R"("type":"{0}","{0}":"{0}")", std::string(10'000, 'x'))))));
+}

@@ -67,8 +67,8 @@ Response work(const Event&) { return {.status = 200, .body = R"({"status":"accep
 int main(int argc, char** argv) {
     using namespace unfreeze;
     const Options options = parse_options(argc, argv);
-    asio::io_context io;
+    IoContext io;
     Listener listener{io, options.listen};
-    asio::co_spawn(io, accept_all(listener, options), stop_on_exception);
+    asio::co_spawn(listener.get_executor(), accept_all(listener, options), stop_on_exception);
     io.run();
 }

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace unfreeze {
 
-/// Who has how much. Nobody is ever forgotten, so it grows with the number of users.
+/// Who has how much. No user is ever forgotten: UserLimit bounds how many there are.
 using Balances = std::unordered_map<std::string, std::int64_t>;
 
 /// A user's balance: 0 for one never heard of, who is not remembered for being asked about.
@@ -35,5 +38,23 @@ inline std::int64_t add_to_balance(Balances& balances, const std::string& user,
     balance = saturating_add(balance, amount);
     return balance;
 }
+
+/// Bounds the number of users that have a balance, from any thread. It has a lock of its own, which
+/// it holds for one look-up: whether an event can be accepted does not wait for work on others.
+class UserLimit {
+public:
+    explicit UserLimit(std::size_t users_max) : users_max_{users_max} {}
+
+    /// Whether the user has been admitted before, or is now, as there is room for one more.
+    bool admit(const std::string& user) {
+        const std::lock_guard lock{mutex_};
+        return users_.contains(user) || (users_.size() < users_max_ && users_.insert(user).second);
+    }
+
+private:
+    const std::size_t users_max_;
+    std::mutex mutex_;  // guards the users
+    std::unordered_set<std::string> users_;
+};
 
 }  // namespace unfreeze

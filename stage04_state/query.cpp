@@ -1,57 +1,57 @@
 #include "stage04_state/query.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <algorithm>
+#include <utility>
 
 namespace unfreeze {
 
-std::variant<Event, BalanceQuery, EventError> parse_message(std::string_view json) {
-    auto parsed = parse_event(json);
-    if (auto* event = std::get_if<Event>(&parsed)) {
-        return std::move(*event);
+std::variant<Event, BalanceQuery, EventError> message_from(Members members) {
+    if (!members.type || members.whole()) {
+        auto event = event_from(std::move(members));
+        if (auto* error = std::get_if<EventError>(&event)) {
+            return std::move(*error);
+        }
+        return std::get<Event>(std::move(event));
     }
-    EventError& error = std::get<EventError>(parsed);
-    if (!error.incomplete) {
-        return std::move(error);
+    if (members.type_twice) {
+        return EventError{"member 'type' stands there twice"};
     }
-    // Read a second time, which only what is no event costs. It is an object, and in order: the
-    // first reading has seen to that. Iterative again, so that depth costs no stack.
-    rapidjson::Document document;
-    document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-    const auto type = document.FindMember("type");
-    if (type == document.MemberEnd()) {
-        return std::move(error);
+    if (members.type != "balance") {
+        return EventError{"member 'type' must be 'balance', or be left out"};
     }
-    if (std::any_of(type + 1, document.MemberEnd(),
-                    [](const auto& member) { return member.name == "type"; })) {
-        return EventError{.detail = "member 'type' stands there twice"};
+    if (!members.user) {
+        return EventError{"member 'user' is missing"};
     }
-    if (!type->value.IsString() || type->value != "balance") {
-        return EventError{.detail = "member 'type' must be 'balance', or be left out"};
-    }
-    const auto user = document.FindMember("user");
-    if (user == document.MemberEnd()) {
-        return std::move(error);
-    }
-    return BalanceQuery{{user->value.GetString(), user->value.GetStringLength()}};
+    return BalanceQuery{*std::move(members.user)};
 }
 
-std::variant<Event, BalanceQuery, Response> read_message(const Request& request) {
+std::variant<Event, BalanceQuery, Response> read_message(const Request& request, UserLimit& users) {
     if (auto refusal = misdirected(request)) {
         return *std::move(refusal);
     }
-    auto parsed = parse_message(request.body);
+    auto parsed = parse_members(request.body);
     if (const auto* error = std::get_if<EventError>(&parsed)) {
         return invalid_json(*error);
     }
-    if (auto* query = std::get_if<BalanceQuery>(&parsed)) {
+    return read_message(std::get<Members>(std::move(parsed)), users);
+}
+
+std::variant<Event, BalanceQuery, Response> read_message(Members members, UserLimit& users) {
+    auto message = message_from(std::move(members));
+    if (const auto* error = std::get_if<EventError>(&message)) {
+        return invalid_json(*error);
+    }
+    if (auto* query = std::get_if<BalanceQuery>(&message)) {
         return std::move(*query);
     }
-    return std::get<Event>(std::move(parsed));
+    Event& event = std::get<Event>(message);
+    if (!users.admit(event.user)) {
+        return too_many_users_response();
+    }
+    return std::move(event);
 }
 
 Response balance_response(const std::string& user, std::int64_t balance) {
@@ -64,6 +64,10 @@ Response balance_response(const std::string& user, std::int64_t balance) {
     writer.Int64(balance);
     writer.EndObject();
     return {.status = 200, .body = {body.GetString(), body.GetSize()}};
+}
+
+Response too_many_users_response() {
+    return {.status = 503, .body = R"({"status":"rejected","reason":"too_many_users"})"};
 }
 
 Response accepted_response(std::int64_t balance) {

@@ -10,7 +10,11 @@ namespace {
 
 /// "event USER", "balance of USER" or "error: DETAIL".
 std::string read(std::string_view json) {
-    const auto message = parse_message(json);
+    auto members = parse_members(json);
+    if (const auto* error = std::get_if<EventError>(&members)) {
+        return "error: " + error->detail;
+    }
+    const auto message = message_from(std::get<Members>(std::move(members)));
     if (const auto* event = std::get_if<Event>(&message)) {
         return "event " + event->user;
     }
@@ -22,7 +26,8 @@ std::string read(std::string_view json) {
 
 /// The status that a request is refused with; 0 where it isn't.
 int refused_with(const Request& request) {
-    const auto message = read_message(request);
+    UserLimit users{100};
+    const auto message = read_message(request, users);
     const auto* refusal = std::get_if<Response>(&message);
     return refusal ? refusal->status : 0;
 }
@@ -42,6 +47,24 @@ TEST_CASE("What is a whole event stays an event, whatever its type says") {
     CHECK(read(R"({"user":"a","action":"buy","amount":1})") == "event a");
     CHECK(read(R"({"type":"balance","user":"a","action":"buy","amount":1})") == "event a");
     CHECK(read(R"({"type":7,"user":"a","action":"buy","amount":1})") == "event a");
+}
+
+TEST_CASE("An event of one user too many is refused, and a query never is") {
+    UserLimit users{2};
+    const auto status = [&](std::string_view user, const char* body) {
+        const std::string json = fmt::format(fmt::runtime(body), user);
+        const auto message = read_message({.method = "POST", .target = "/", .body = json}, users);
+        const auto* refusal = std::get_if<Response>(&message);
+        return refusal ? refusal->body : "";
+    };
+    const char* const event = R"({{"user":"{}","action":"buy","amount":1}})";
+    const char* const query = R"({{"type":"balance","user":"{}"}})";
+    CHECK(status("stranger", query) == "");  // and is not remembered
+    CHECK(status("alice", event) == "");
+    CHECK(status("bob", event) == "");
+    CHECK(status("carol", event) == R"({"status":"rejected","reason":"too_many_users"})");
+    CHECK(status("alice", event) == "");
+    CHECK(status("carol", query) == "");
 }
 
 TEST_CASE("What is neither is told what it lacks") {

@@ -4,6 +4,7 @@
 #include "common/http.hpp"
 #include "common/listener.hpp"
 #include "common/spawn.hpp"
+#include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/async_mutex.hpp"
 #include "stage04_state/balances.hpp"
@@ -17,6 +18,7 @@ struct Options {
     ListenOptions listen;
     SessionLimits limits;
     std::chrono::milliseconds work_ms{500};  // what the work on an event takes
+    std::size_t users_max = 100'000;         // that balances are kept of
 };
 
 Options parse_options(int argc, char** argv) {
@@ -25,6 +27,7 @@ Options parse_options(int argc, char** argv) {
     add_listen_options(command_line, options.listen);
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
+    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
     command_line.parse(argc, argv);
     return options;
 }
@@ -35,6 +38,7 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     asio::io_context& io;
+    UserLimit users{options.users_max};
     AsyncMutex mutex{io};  // held from the reading of a balance to its writing
     Balances balances = {};
 };
@@ -43,12 +47,11 @@ awaitable<Response> work(const Event& event, Server& server);
 
 /// The answer to one request: what its event asks for, or why it has none.
 awaitable<Response> answer(const Request& request, Server& server) {
-    auto message = read_message(request);
+    auto message = read_message(request, server.users);
     if (const auto* refusal = std::get_if<Response>(&message)) {
         co_return *refusal;
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        // Needs no lock: one thread, and nothing is awaited between here and the answer.
         co_return balance_response(query->user, balance_of(server.balances, query->user));
     }
     co_return co_await work(std::get<Event>(message), server);
@@ -74,8 +77,7 @@ awaitable<void> accept_all(Listener& listener, Server& server) {
 
 // ---- work -------------------------------------------------------------------------------------
 
-/// Adds an event to its user's balance. The timer stands for what slow work there is between the
-/// two steps, a query to a database perhaps. It keeps no thread, but it keeps the lock.
+/// Adds an event to its user's balance. The timer stands for slow work, such as a database query.
 awaitable<Response> work(const Event& event, Server& server) {
     const std::unique_lock lock = co_await server.mutex.async_lock();
     const std::int64_t balance = balance_of(server.balances, event.user);
@@ -93,9 +95,9 @@ awaitable<Response> work(const Event& event, Server& server) {
 int main(int argc, char** argv) {
     using namespace unfreeze;
     const Options options = parse_options(argc, argv);
-    asio::io_context io;
+    IoContext io;
     Server server{options, io};
     Listener listener{io, options.listen};
-    asio::co_spawn(io, accept_all(listener, server), stop_on_exception);
+    asio::co_spawn(listener.get_executor(), accept_all(listener, server), stop_on_exception);
     io.run();
 }

@@ -2,9 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/http.hpp"
+#include "stage04_state/balances.hpp"
+#include "stage04_state/query.hpp"
+#include "stage05_backpressure/bounded_queue.hpp"
 
 namespace unfreeze {
 
@@ -23,6 +31,31 @@ inline Response ending_response() {
     Response response = rejected_response("shutting_down");
     response.close = true;
     return response;
+}
+
+/// The answer to an event that was to go into the queue.
+inline Response push_response(PushStatus pushed) {
+    switch (pushed) {
+        case PushStatus::success: return accepted_response();
+        case PushStatus::full: return rejected_response("server_busy");
+        case PushStatus::closed: break;
+    }
+    return ending_response();
+}
+
+/// How long a balance query may wait for a lock. All connections of its thread wait with it.
+constexpr std::chrono::milliseconds query_wait_max{1'000};
+
+/// The balance, or 503 if there is none to tell.
+inline Response balance_response(const std::string& user, std::optional<std::int64_t> balance) {
+    return balance ? balance_response(user, *balance) : rejected_response("server_busy");
+}
+
+/// The balance that the mutex guards, or 503 if another thread holds that for too long.
+inline Response balance_response(const std::string& user, const Balances& balances,
+                                 std::timed_mutex& mutex) {
+    const std::unique_lock lock{mutex, query_wait_max};
+    return balance_response(user, lock ? std::optional{balance_of(balances, user)} : std::nullopt);
 }
 
 }  // namespace unfreeze

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 namespace unfreeze {
@@ -44,8 +45,21 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                        name, balance, milliseconds{waited}.count(), milliseconds{held}.count());
 }
 
+namespace {
+
+volatile std::sig_atomic_t status_at_the_alarm = 0;
+
+}  // namespace
+
+ExitAlarm::ExitAlarm(int status) {
+    status_at_the_alarm = status;
+    std::signal(SIGALRM, [](int) { std::_Exit(status_at_the_alarm); });
+    alarm(1);
+}
+
+ExitAlarm::~ExitAlarm() { alarm(0); }
+
 LockReport::LockReport() {
-    std::signal(SIGPIPE, SIG_IGN);  // where the reader of a pipe has left, to print fails like this
     printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};
 }
 
@@ -89,11 +103,12 @@ void LockReport::print_each_second(const std::stop_token& stop) {
 }
 
 void LockReport::print_at_the_end(int signal) {
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
-    alarm(1);  // ends the process where nobody reads its output, and a writer keeps the lock
+    const int status = 128 + signal;
+    const ExitAlarm unless_printed{status};
     print_total();
+    std::signal(signal, SIG_DFL);  // not before: one wish may come as two signals
     std::raise(signal);
+    std::_Exit(status);  // process 1 is still there
 }
 
 void LockReport::print_total() {

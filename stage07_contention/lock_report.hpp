@@ -33,6 +33,16 @@ std::string to_text(const LockFigures& figures);
 std::string to_line(std::size_t worker, std::string_view user, std::int64_t balance,
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
+/// Ends the process with `status` if this lives for a second: for a thread that is about to print,
+/// which it may never get done if nobody reads its output.
+class ExitAlarm {
+public:
+    explicit ExitAlarm(int status);
+    ~ExitAlarm();
+    ExitAlarm(const ExitAlarm&) = delete;
+    ExitAlarm& operator=(const ExitAlarm&) = delete;
+};
+
 /// Tells on standard output what the workers have to do with the lock: a line for each job, though
 /// not for more than ten thousand a second, since nobody reads those and they would cost more than
 /// the jobs; one for each second that had any, and one for all at the end. Where nobody reads the
@@ -44,9 +54,9 @@ public:
     /// Starts to report. Whoever ends the server calls print_total().
     LockReport();
 
-    /// The same, and ends the server: SIGINT and SIGTERM end the process as they always do, behind
-    /// the last line. Where there is no room for that, the process ends by SIGALRM, or by a second
-    /// signal.
+    /// The same, and ends the server: SIGINT and SIGTERM end the process as they always do, after
+    /// the last line, or within a second if that can't be written. As process 1, which a signal
+    /// ends only through a handler, it exits with the status that a shell would report.
     explicit LockReport(asio::io_context& io);
 
     /// After a job, from any thread, and not under the lock.

@@ -6,6 +6,7 @@
 #include "common/http.hpp"
 #include "common/listener.hpp"
 #include "common/spawn.hpp"
+#include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
 #include "stage04_state/query.hpp"
@@ -27,6 +28,7 @@ struct Options {
     SessionLimits limits;
     std::chrono::milliseconds work_ms{100};  // what the work on an event takes
     std::chrono::milliseconds hold_ms{10};   // of work under the lock
+    std::size_t users_max = 100'000;         // that balances are kept of
     std::size_t queue_capacity = 100;        // events that may wait for a worker
     std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
     std::size_t workers = 16;                // threads that work on events
@@ -41,6 +43,7 @@ Options parse_options(int argc, char** argv) {
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
     command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
+    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
     command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
     command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
     command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
@@ -56,23 +59,23 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     IoThreads& io;
+    UserLimit users{options.users_max};
     ConnectionLimit connections{io.first(), options.connections_max};
-    JobQueue<Event> queue{options.queue_capacity};
+    JobQueue<Event> queue{options.queue_capacity, options.workers};
     ShardedMap<TimedLock<std::mutex>> balances{options.shards};
     LockReport report{io.first()};
 };
 
 /// The answer to one request: what its event asks for, or why it has none.
 Response answer(const Request& request, Server& server) {
-    auto message = read_message(request);
+    auto message = read_message(request, server.users);
     if (const auto* refusal = std::get_if<Response>(&message)) {
         return *refusal;
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
         return balance_response(query->user, server.balances.get(query->user));
     }
-    const PushStatus pushed = server.queue.try_push(std::get<Event>(std::move(message)));
-    return pushed == PushStatus::success ? accepted_response() : rejected_response("server_busy");
+    return push_response(server.queue.try_push(std::get<Event>(std::move(message))));
 }
 
 /// Answers one client's requests in order until the session is over.
@@ -119,6 +122,6 @@ int main(int argc, char** argv) {
     const WorkerPool workers{options.workers, server.queue,
                              [&](const Event& e, std::size_t n) { work(e, n, server); }};
     Listener listener{io.first(), options.listen};
-    asio::co_spawn(io.first(), accept_all(listener, server), stop_on_exception);
+    asio::co_spawn(listener.get_executor(), accept_all(listener, server), stop_on_exception);
     io.run();
 }

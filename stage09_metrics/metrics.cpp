@@ -24,6 +24,15 @@ Reading EventCounters::read_once() const {
     return reading;
 }
 
+void Metrics::count_refusal(const Response& refusal) {
+    if (refusal.status == 503) {
+        events.received.add();
+        events.dropped.add();
+    } else {
+        invalid.add();
+    }
+}
+
 JobInHand::JobInHand(Metrics& metrics, steady_clock::time_point accepted)
     : metrics_{metrics}, busy_{metrics.busy}, accepted_{accepted} {
     metrics_.queued.record(steady_clock::now() - accepted_);

@@ -49,11 +49,14 @@ private:
 /// What a server tells about itself. Anybody counts, on any thread, and nobody waits.
 struct Metrics {
     EventCounters events;
-    Counter invalid;      // requests whose target, method or body made no sense
+    Counter invalid;      // requests whose bytes, target, method or body made no sense
     Gauge connections;    // open
     Gauge busy;           // workers with a job in hand
     Histogram queued;     // from accepted to taken by a worker
     Histogram processed;  // from accepted to processed
+
+    /// Counts a request that is refused: 503 is an event that is dropped as soon as it comes.
+    void count_refusal(const Response& refusal);
 };
 
 /// A job in a worker's hands: counted as processed when this goes, however the work has ended.

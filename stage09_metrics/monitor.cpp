@@ -1,7 +1,6 @@
 #include "stage09_metrics/monitor.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 
 #include <iterator>
 
@@ -13,17 +12,6 @@ constexpr std::string_view page_fields =
     "Cache-Control: no-cache\r\n"
     "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; connect-src 'self'\r\n";
-
-/// Whether the body is an object whose `type` says so. Iterative, so that depth costs no stack.
-bool asks_for_metrics(std::string_view body) {
-    rapidjson::Document document;
-    document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
-    if (document.HasParseError() || !document.IsObject()) {
-        return false;
-    }
-    const auto type = document.FindMember("type");
-    return type != document.MemberEnd() && type->value.IsString() && type->value == "metrics";
-}
 
 /// Writes families of metrics, each with its HELP and TYPE.
 class Exposition {
@@ -66,31 +54,52 @@ private:
 
 }  // namespace
 
-std::optional<Response> look(const Request& request, const Metrics& metrics, const Levels& levels) {
+std::variant<Event, BalanceQuery, View, Response> route(const Request& request, UserLimit& users) {
     if (request.path() == "/metrics") {
-        if (!request.looks()) {
-            return error_response(405, "method_not_allowed", "metrics are read by GET",
-                                  "Allow: GET, HEAD\r\n");
+        if (request.looks()) {
+            return View::exposition;
         }
-        return Response{.body = to_exposition(metrics, levels),
-                        .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+        return error_response(405, "method_not_allowed", "metrics are read by GET",
+                              "Allow: GET, HEAD\r\n");
     }
-    if (request.path() != "/") {
-        return std::nullopt;
+    if (request.path() == "/" && request.looks()) {
+        return View::page;
     }
-    if (request.looks()) {
-        return Response{.body = std::string{page()},
-                        .fields = page_fields,
-                        .content_type = "text/html; charset=utf-8"};
-    }
-    if (request.method != "POST") {
+    if (request.path() == "/" && request.method != "POST") {
         return error_response(405, "method_not_allowed", "events come by POST, the page by GET",
                               "Allow: GET, HEAD, POST\r\n");
     }
-    if (asks_for_metrics(request.body)) {
-        return Response{.body = to_json(metrics.events.read())};
+    if (auto refusal = misdirected(request)) {
+        return *std::move(refusal);
     }
-    return std::nullopt;
+    auto parsed = parse_members(request.body);
+    if (const auto* error = std::get_if<EventError>(&parsed)) {
+        return invalid_json(*error);
+    }
+    Members& members = std::get<Members>(parsed);
+    if (members.type == "metrics" && !members.type_twice && !members.whole()) {
+        return View::numbers;
+    }
+    auto message = read_message(std::move(members), users);
+    return std::visit(
+        [](auto& one) -> std::variant<Event, BalanceQuery, View, Response> {
+            return std::move(one);
+        },
+        message);
+}
+
+Response show(View view, const Metrics& metrics, const Levels& levels) {
+    switch (view) {
+        case View::page:
+            return {.body = std::string{page()},
+                    .fields = page_fields,
+                    .content_type = "text/html; charset=utf-8"};
+        case View::exposition:
+            return {.body = to_exposition(metrics, levels),
+                    .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+        case View::numbers: break;
+    }
+    return {.body = to_json(metrics.events.read())};
 }
 
 std::string to_json(const Reading& reading) {
@@ -115,8 +124,8 @@ std::string to_exposition(const Metrics& metrics, const Levels& levels) {
     text.add("requests_invalid_total", "counter",
              "Requests whose target, method or body made no sense.", metrics.invalid.read());
     text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
-    text.add("queue_depth", "gauge", "Events that wait for a worker.", levels.queue_depth);
-    text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue_capacity);
+    text.add("queue_depth", "gauge", "Events that wait for a worker.", levels.queue.size());
+    text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue.capacity());
     text.add("workers", "gauge", "Threads that work on events.", levels.workers);
     text.add("workers_busy", "gauge", "Workers that have an event in hand.", metrics.busy.read());
     text.add("draining", "gauge", "1 while the server finishes, and takes no more events.",

@@ -1,26 +1,33 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "common/http.hpp"
+#include "stage04_state/query.hpp"
+#include "stage06_workers/worker_pool.hpp"
 #include "stage09_metrics/metrics.hpp"
 
 namespace unfreeze {
 
 /// How full the parts of a server are, and of how much: what nobody has to count.
 struct Levels {
-    std::size_t queue_depth = 0;
-    std::size_t queue_capacity = 0;
+    const JobQueue<Job>& queue;
     std::size_t workers = 0;
     bool draining = false;  // it takes no more events, and ends when it has none
 };
 
-/// The answer to whoever wants to look: GET / has a page, GET /metrics what Prometheus reads, and
-/// POST / of {"type":"metrics"} the four numbers. Nothing for any other request to /.
-std::optional<Response> look(const Request& request, const Metrics& metrics, const Levels& levels);
+/// What a client can see of the server: a page by GET /, what Prometheus reads by GET /metrics, and
+/// the four numbers by POST / of {"type":"metrics"}.
+enum class View { page, exposition, numbers };
+
+/// What a request asks for, or the answer that refuses it: read_message() with views.
+std::variant<Event, BalanceQuery, View, Response> route(const Request& request, UserLimit& users);
+
+/// The answer to a client that asks for a view.
+Response show(View view, const Metrics& metrics, const Levels& levels);
 
 /// {"received":N,"processed":N,"dropped":N,"pending":N}
 std::string to_json(const Reading& reading);

@@ -9,12 +9,27 @@
 #include "common/catch.hpp"
 
 using namespace unfreeze;
+using namespace std::string_view_literals;
 
 namespace {
 
+const JobQueue<Job> queue{100};
+
+/// The answer to a request that asks for a view or makes no sense; none to any other.
 std::optional<Response> look_at(std::string_view method, std::string_view target,
                                 std::string_view body = "", const Metrics& metrics = {}) {
-    return look({.method = method, .target = target, .body = body}, metrics, {});
+    UserLimit users{100};
+    const auto message = route({.method = method, .target = target, .body = body}, users);
+    if (const auto* view = std::get_if<View>(&message)) {
+        return show(*view, metrics, {queue});
+    }
+    const auto* refusal = std::get_if<Response>(&message);
+    return refusal ? std::optional{*refusal} : std::nullopt;
+}
+
+int status(std::string_view body) {
+    const auto response = look_at("POST", "/", body);
+    return response ? response->status : 0;
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -41,15 +56,41 @@ TEST_CASE("Who asks for metrics is answered, who asks for anything else is not")
     REQUIRE(asked);
     CHECK(asked->status == 200);
     CHECK(asked->body == R"({"received":3,"processed":0,"dropped":0,"pending":3})");
-    for (const char* const other :
-         {"", "{}", R"({"type":"balance"})", R"({"type":7})", R"(["type","metrics"])", "metrics",
-          R"({"type":"metrics")", R"({"type":"metrics"} x)", "null"}) {
+    for (const std::string_view other :
+         {""sv, "{}"sv, R"({"type":"balance"})"sv, R"({"type":7})"sv, R"(["type","metrics"])"sv,
+          "metrics"sv, R"({"type":"metrics")"sv, R"({"type":"metrics"} x)"sv, "null"sv,
+          R"({"type":"Metrics"})"sv, R"({"type":"metrics\u0000"})"sv, R"({"type":["metrics"]})"sv,
+          R"({"a":{"type":"metrics"}})"sv}) {
         INFO(other);
-        CHECK(!look_at("POST", "/", other));
+        CHECK(status(other) == 400);
     }
     const std::string deep(60'000, '[');
-    CHECK(!look_at("POST", "/", deep));
-    CHECK(!look_at("GET", "/nowhere"));
+    CHECK(status(deep) == 400);
+    CHECK(look_at("GET", "/nowhere")->status == 404);
+}
+
+TEST_CASE("A query for metrics is read as strictly as an event") {
+    CHECK(status(R"({"type":"metrics","further":[{}],"user":"a"})") == 200);
+    CHECK(status(R"({"type":"metrics","user":"a","action":"b","amount":1})") == 0);  // an event
+    for (const std::string_view body :
+         {"{\"type\":\"metrics\"}\0garbage"sv, "{\"type\":\"metrics\"}\0"sv,
+          "{\"type\":\"metrics\",\"a\":\"\xff\"}"sv, "\xef\xbb\xbf{\"type\":\"metrics\"}"sv,
+          R"({"type":"metrics","type":"metrics"})"sv, R"({"type":7,"type":"metrics"})"sv,
+          R"({"type":"metrics","type":{}})"sv, R"({"type":"metrics","user":5})"sv,
+          R"({"type":"metrics","amount":1e2})"sv, R"({"type":"metrics","a":"\ud800"})"sv}) {
+        INFO(body);
+        CHECK(status(body) == 400);
+    }
+}
+
+TEST_CASE("A refused request is counted once: as an event without room, or as invalid") {
+    Metrics metrics;
+    metrics.count_refusal({.status = 503, .body = ""});
+    CHECK(metrics.events.read() == Reading{.received = 1, .dropped = 1});
+    CHECK(metrics.invalid.read() == 0);
+    metrics.count_refusal({.status = 400, .body = ""});
+    CHECK(metrics.events.read() == Reading{.received = 1, .dropped = 1});
+    CHECK(metrics.invalid.read() == 1);
 }
 
 TEST_CASE("GET shows the page and the exposition, other methods learn which are allowed") {
@@ -91,8 +132,11 @@ TEST_CASE("The exposition is what Prometheus reads") {
         metrics.queued.record(std::chrono::milliseconds{ms});
     }
     const Gauge::One open{metrics.connections};
-    const std::string text = to_exposition(
-        metrics, {.queue_depth = 5, .queue_capacity = 100, .workers = 16, .draining = true});
+    JobQueue<Job> waiting{100};
+    while (waiting.size() < 5) {
+        REQUIRE(waiting.try_push({}) == PushStatus::success);
+    }
+    const std::string text = to_exposition(metrics, {waiting, 16, true});
     CHECK(text.ends_with("\n"));
     std::set<std::string> samples;
     std::string family;

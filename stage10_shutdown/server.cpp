@@ -6,6 +6,7 @@
 #include "common/http.hpp"
 #include "common/listener.hpp"
 #include "common/spawn.hpp"
+#include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
 #include "stage04_state/query.hpp"
@@ -31,6 +32,7 @@ struct Options {
     SessionLimits limits;
     std::chrono::milliseconds work_ms{100};  // what the work on an event takes
     std::chrono::milliseconds hold_ms{10};   // of work under the lock
+    std::size_t users_max = 100'000;         // that balances are kept of
     std::size_t queue_capacity = 100;        // events that may wait for a worker
     std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
     std::size_t workers = 16;                // threads that work on events
@@ -41,12 +43,12 @@ struct Options {
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{
-        "Stage 10: a queue, workers, shards, counters, and an end in good order."};
+    CommandLine command_line{"Stage 10: workers, shards, counters, and an end in good order."};
     add_listen_options(command_line, options.listen);
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
     command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
+    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
     command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
     command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
     command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
@@ -63,8 +65,9 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     IoThreads& io;
+    UserLimit users{options.users_max};
     ConnectionLimit connections{io.first(), options.connections_max};
-    JobQueue<Job> queue{options.queue_capacity};
+    JobQueue<Job> queue{options.queue_capacity, options.workers};
     Metrics metrics = {};
     ShardedMap<TimedLock<std::mutex>> balances{options.shards};
     LockReport report = {};
@@ -73,26 +76,24 @@ struct Server {
 
 /// The answer to one request: what its event asks for, or why it has none.
 Response answer(const Request& request, Server& server) {
-    auto message = read_message(request);
+    auto message = route(request, server.users);
     if (const auto* refusal = std::get_if<Response>(&message)) {
-        const Levels levels{server.queue.size(), server.queue.capacity(), server.options.workers,
-                            server.sessions.finishing()};
-        const auto view = look(request, server.metrics, levels);
-        if (!view || view->status != 200) {
-            server.metrics.invalid.add();
-        }
-        return view.value_or(*refusal);
+        server.metrics.count_refusal(*refusal);
+        return *refusal;
+    }
+    if (const auto* view = std::get_if<View>(&message)) {
+        const Levels levels{server.queue, server.options.workers, server.sessions.finishing()};
+        return show(*view, server.metrics, levels);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
         return balance_response(query->user, server.balances.get(query->user));
     }
     server.metrics.events.received.add();
     const PushStatus pushed = server.queue.try_push({std::get<Event>(std::move(message))});
-    if (pushed == PushStatus::success) {
-        return accepted_response();
+    if (pushed != PushStatus::success) {
+        server.metrics.events.dropped.add();
     }
-    server.metrics.events.dropped.add();
-    return pushed == PushStatus::full ? rejected_response("server_busy") : ending_response();
+    return push_response(pushed);
 }
 
 /// Answers one client's requests in order until the session is over.
@@ -144,17 +145,18 @@ int main(int argc, char** argv) {
     WorkerPool workers{options.workers, server.queue,
                        [&](const Job& job, std::size_t n) { work(job, n, server); }};
     Listener listener{io.first(), options.listen};
-    asio::co_spawn(io.first(), accept_all(listener, server), stop_on_exception);
+    asio::co_spawn(listener.get_executor(), accept_all(listener, server), stop_on_exception);
     std::jthread serving = start_thread("io 1", [&] { io.run(); });
 
     const auto deadline = shutdown.wait() + std::chrono::seconds{options.drain_seconds};
     asio::post(io.first(), [&] { listener.close(); });
     server.queue.close();
     server.sessions.finish();
-    if (workers.wait_until(deadline, shutdown.second())) {
-        server.sessions.wait_until(last_answers_by(deadline), shutdown.second());
-        io.stop();
-        serving.join();  // so that nobody counts any more
+    if (!workers.wait_until(deadline, shutdown.second())) {  // some work may never end
+        std::_Exit(print_end(server.report, server.metrics.events.read()));
     }
-    leave(server.report, server.metrics.events.read());
+    server.sessions.wait_until(last_answers_by(deadline), shutdown.second());
+    io.stop();
+    serving.join();  // so that nobody counts any more
+    return print_end(server.report, server.metrics.events.read());
 }

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <optional>
 
 #include "common/log.hpp"
 #include "stage06_workers/named_thread.hpp"
@@ -39,15 +39,16 @@ Shutdown::~Shutdown() {
 
 void Shutdown::listen() {
     const sigset_t signals = both_signals();
-    for (int seen = 0; !over_;) {
+    std::optional<steady_clock::time_point> first;
+    while (!over_) {
         int signal = 0;
         if (sigwait(&signals, &signal) != 0 || over_) {
             continue;
         }
-        ++seen;
-        if (seen == 1) {
+        if (!first) {
+            first = steady_clock::now();
             first_.release();
-        } else {
+        } else if (steady_clock::now() >= *first + same_wish) {
             second_.request_stop();
         }
     }
@@ -57,11 +58,8 @@ steady_clock::time_point last_answers_by(steady_clock::time_point deadline) {
     return std::min(deadline, steady_clock::now() + std::chrono::seconds{1});
 }
 
-void leave(LockReport& report, const Reading& events) {
-    start_thread("last words", [] {
-        std::this_thread::sleep_for(std::chrono::seconds{1});
-        std::_Exit(1);  // nobody reads what is being printed
-    }).detach();
+int print_end(LockReport& report, const Reading& events) {
+    const ExitAlarm unless_printed{1};
     report.print_total();
     if (events.pending() > 0) {
         notice(fmt::format("{} of {} accepted events are lost", events.pending(),
@@ -69,7 +67,7 @@ void leave(LockReport& report, const Reading& events) {
     }
     std::puts(to_line(events).c_str());
     std::fflush(stdout);
-    std::_Exit(events.pending() == 0 ? 0 : 1);
+    return events.pending() == 0 ? 0 : 1;
 }
 
 }  // namespace unfreeze

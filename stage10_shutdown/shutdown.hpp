@@ -32,8 +32,12 @@ public:
         return steady_clock::now();
     }
 
-    /// Asked to stop by the second one: whoever sent it won't wait.
+    /// Asked to stop by a second one, which says that its sender won't wait. One that comes within
+    /// `same_wish` of the first is not a second: `timeout`, or Ctrl+C through a wrapper, sends a
+    /// signal to a process and to its group, so that one wish comes twice.
     std::stop_token second() const { return second_.get_token(); }
+
+    static constexpr std::chrono::milliseconds same_wish{500};
 
 private:
     void listen();
@@ -49,8 +53,8 @@ private:
 /// deadline.
 steady_clock::time_point last_answers_by(steady_clock::time_point deadline);
 
-/// Prints the last figures and ends the process, although threads may run that will never end: with
-/// status 0, or 1 where events are lost, or where nobody takes the figures within a second.
-[[noreturn]] void leave(LockReport& report, const Reading& events);
+/// Prints the last figures, and gives the process's exit status: 0, or 1 if events are lost. If
+/// nobody takes the figures within a second, ends the process with 1.
+int print_end(LockReport& report, const Reading& events);
 
 }  // namespace unfreeze

@@ -1,0 +1,217 @@
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "clients/black_box.hpp"
+#include "clients/connection.hpp"
+
+// What must be the same in several stages, which are tested side by side here.
+using namespace unfreeze;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+namespace {
+
+std::string event_of(std::string_view user) {
+    return post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
+}
+
+std::string name_of(std::size_t stage) { return std::string{course_servers.at(stage - 1).name}; }
+
+/// The server of a stage, in which work takes no time where that can be told.
+ServerProcess quick_server(std::size_t stage, std::string_view flags = "") {
+    return ServerProcess{server_command(
+        name_of(stage), fmt::format("--work-ms 0 {} {}", stage >= 7 ? "--hold-ms 0" : "", flags))};
+}
+
+/// What came back: "202 BODY".
+std::string answer_to(Connection& connection, const std::string& request) {
+    REQUIRE(connection.send(request));
+    const auto response = connection.receive();
+    REQUIRE(response);
+    return fmt::format("{} {}", response->status, response->body);
+}
+
+}  // namespace
+
+TEST_CASE("Every server with balances bounds its users, and the length of their names") {
+    const std::size_t stage = GENERATE(range(4, 11));
+    ServerProcess server = quick_server(stage, "--users-max 3");
+    const std::string accepted = stage == 4 ? "200" : "202";
+    const std::string refused = R"(503 {"status":"rejected","reason":"too_many_users"})";
+    INFO("stage " << stage);
+    Connection connection{server.target()};
+    CHECK(answer_to(connection, event_of("alice")).starts_with(accepted));
+    CHECK(answer_to(connection, event_of(std::string(256, 'x'))).starts_with(accepted));
+    CHECK(answer_to(connection, event_of(std::string(257, 'x'))) ==
+          R"(400 {"status":"error","reason":"invalid_json","detail":"member 'user' has more than )"
+          R"(256 bytes"})");
+    CHECK(answer_to(connection, event_of("carol")).starts_with(accepted));
+    CHECK(answer_to(connection, event_of("dave")) == refused);
+    CHECK(answer_to(connection, event_of("alice")).starts_with(accepted));
+    CHECK(answer_to(connection, event_of("erin")) == refused);
+    CHECK(answer_to(connection, post(R"({"type":"balance","user":"dave"})")) ==
+          R"(200 {"user":"dave","balance":0})");
+    if (stage >= 9) {
+        CHECK(answer_to(connection, post(R"({"type":"metrics"})"))
+                  .starts_with(R"(200 {"received":6,)"));
+        CHECK(answer_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n")
+                  .find("\nunfreeze_events_dropped_total 2\n") != std::string::npos);
+    }
+}
+
+TEST_CASE("Nobody is refused while a worker is idle") {
+    const auto [name, flags, events] = GENERATE(table<std::string, std::string, int>(
+        {{"stage05_backpressure", "", 11},
+         {"stage06_workers", "--workers 64", 74},
+         {"stage07_contention", "--workers 64 --io-threads 2", 74},
+         {"stage08_sharding", "--workers 3", 13},
+         {"stage09_metrics", "--workers 64", 74},
+         {"stage10_shutdown", "--workers 64 --io-threads 2", 74}}));
+    INFO(name);
+    ServerProcess server{
+        server_command(name, fmt::format("--work-ms 60000 --queue-capacity 10 {}", flags))};
+    Connection connection{server.target()};
+    // The workers' threads exist when the server listens, and each has come to wait by the time
+    // that the kernel tells that it sleeps.
+    const auto sleeping = [&] {
+        std::ptrdiff_t threads = 0;
+        for (const auto& thread : std::filesystem::directory_iterator{
+                 fmt::format("/proc/{}/task", server.process().pid())}) {
+            std::ifstream stat{thread.path() / "stat"};
+            std::string line;
+            std::getline(stat, line);
+            threads += line.find(") S ") != std::string::npos ? 1 : 0;
+        }
+        return threads;
+    };
+    const auto deadline = steady_clock::now() + 10s;
+    while (sleeping() != status_number(server.process().pid(), "Threads") &&
+           steady_clock::now() < deadline) {
+    }
+    std::string burst;
+    for (int i = 0; i < events + 2; ++i) {
+        burst += event_of("alice");
+    }
+    REQUIRE(connection.send(burst));
+    int accepted = 0;
+    int refused = 0;
+    for (int i = 0; i < events + 2; ++i) {
+        const int status = status_of(connection.receive());
+        accepted += status == 202 ? 1 : 0;
+        refused += status == 503 ? 1 : 0;
+    }
+    CHECK(accepted == events);  // the queue's capacity, and one for each worker
+    CHECK(refused == 2);
+}
+
+TEST_CASE("A query gives up a lock that is held for long, and others are served then", "[waits]") {
+    const std::size_t stage = GENERATE(range(7, 11));
+    INFO("stage " << stage);
+    ServerProcess server{server_command(
+        name_of(stage),
+        fmt::format("--work-ms 0 --hold-ms 60000 --workers 1 {} {}", stage >= 8 ? "--shards 1" : "",
+                    stage == 10 ? "--drain-seconds 0" : ""))};
+    Connection connection{server.target()};
+    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+    Connection querying{server.target()};
+    const std::string query = post(R"({"type":"balance","user":"alice"})");
+    const std::string busy = R"(503 {"status":"rejected","reason":"server_busy"})";
+    // The worker may yet have to get the lock: from then on no query does.
+    const auto deadline = steady_clock::now() + 10s;
+    while (answer_to(querying, query) != busy && steady_clock::now() < deadline) {
+    }
+    const auto start = steady_clock::now();
+    CHECK(answer_to(querying, query) == busy);
+    CHECK(steady_clock::now() - start < 4s);  // and not a minute
+    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+}
+
+TEST_CASE("Two signals within a moment are one wish: the account is given, nothing is lost",
+          "[waits]") {
+    const std::size_t stage = GENERATE(range(7, 11));
+    const int second = GENERATE(SIGTERM, SIGINT);
+    INFO("stage " << stage);
+    ServerProcess server{server_command(name_of(stage), "--work-ms 300 --hold-ms 0")};
+    Connection connection{server.target()};
+    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+    kill(server.process().pid(), SIGTERM);
+    kill(server.process().pid(), second);
+    REQUIRE(server.process().wait_for_end(10s));
+    server.process().wait_for_output("[total]", 2s);
+    const std::string output = server.process().output();
+    INFO(output);
+    CHECK(output.find(stage < 10 ? "[total] 0 jobs" : "[total] 1 jobs") != std::string::npos);
+    if (stage == 10) {
+        CHECK(output.ends_with("received=1 processed=1 dropped=0 pending=0\n"));
+        CHECK(server.process().exit_status() == 0);
+    } else {
+        CHECK(server.process().exit_status() > 128);
+    }
+}
+
+TEST_CASE("As process 1, a server that handles signals ends by one, whether it is read or not",
+          "[waits]") {
+    const std::vector<std::string> as_process_1{
+        "unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"};
+    if (!output_of(Command{"true", ""}.run_by(as_process_1)).ends_with("exit 0\n")) {
+        WARN("not tried: this machine gives no process namespaces");
+        return;
+    }
+    const std::size_t stage = GENERATE(range(7, 11));
+    const bool read = GENERATE(true, false);
+    INFO("stage " << stage);
+    // The shell is process 1 and becomes the server, once its output is a pipe that is full.
+    const std::string flags = stage == 10 ? "--drain-seconds 1" : "";
+    const std::string line =
+        read ? "exec \"$0\" --port {port} --work-ms 0 --hold-ms 0 $1"
+             : "d=$(mktemp -d) && mkfifo $d/pipe && exec 9<>$d/pipe && rm -r $d && "
+               "exec \"$0\" --port {port} --work-ms 0 --hold-ms 0 $1 >&9";
+    ServerProcess server{
+        Command{"/bin/sh", "-c", {line, program(name_of(stage)), flags}}.run_by(as_process_1)};
+    Connection connection{server.target()};
+    for (int i = 0; i < (read ? 10 : 3'000); ++i) {
+        REQUIRE(connection.send(event_of("alice")));
+        REQUIRE(connection.receive());
+    }
+    // The server is unshare's only child.
+    const std::string children = fmt::format("/proc/{0}/task/{0}/children", server.process().pid());
+    pid_t pid = 0;
+    std::ifstream{children} >> pid;
+    REQUIRE(pid > 0);
+    kill(pid, SIGTERM);
+    CHECK(server.process().wait_for_end(10s));
+    if (read) {
+        CHECK(server.process().exit_status() == (stage == 10 ? 0 : 128 + SIGTERM));
+    }
+}
+
+#ifdef UNFREEZE_HAVE_STOPPED_SERVERS
+TEST_CASE("A server that is given a stop() ends cleanly, with sessions and work of every kind") {
+    const std::size_t stage = GENERATE(range(2, 10));
+    INFO("stage " << stage);
+    ServerProcess server{server_command(name_of(stage) + "_stopped",
+                                        fmt::format("{} {}", stage >= 4 ? "--work-ms 200" : "",
+                                                    stage >= 6 ? "--io-threads 3" : ""))};
+    const Target& target = server.target();
+    std::vector<std::unique_ptr<Connection>> open;
+    for (const std::string& bytes :
+         {std::string{}, std::string{"POST / HTTP/1.1\r\n"}, event_of("alice"), event_of("bob"),
+          event_of("alice"), post("").substr(0, 20), post("{}"), event_of("carol")}) {
+        open.push_back(std::make_unique<Connection>(target));
+        REQUIRE(open.back()->send(bytes));
+    }
+    // Which waits for no work: once it is answered, the others have been accepted.
+    open.push_back(std::make_unique<Connection>(target));
+    REQUIRE(open.back()->send(post(R"({"type":"balance","user":"alice"})")));
+    REQUIRE(open.back()->receive());
+    kill(server.process().pid(), SIGUSR1);
+    REQUIRE(server.process().wait_for_end(20s));
+    INFO(server.process().output());
+    CHECK(server.process().exit_status() == 0);
+}
+#endif
