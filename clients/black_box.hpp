@@ -160,7 +160,12 @@ inline void check_start_errors(std::string_view name) {
     sentence_for("1", "unexpected argument '1'");
     sentence_for("--port", "--port: expected a value");
     sentence_for("--port 1 --port 2", "--port: expected one value, got 2");
-    sentence_for("--port 65536", "--port: expected a whole number from 0 to 65535, got '65536'");
+    for (const char* const port : {"65536", "-1", "+1", "010", "0x50", "80.0", "http"}) {
+        sentence_for(
+            fmt::format("--port {}", port),
+            fmt::format("--port: expected a whole number from 0 to 65535, got '{}'", port));
+    }
+    sentence_for("--host 127.1", "--host: expected an address, got '127.1'");
     CHECK(output_of({program(name), "--host 192.0.2.1 --port 0"}) ==
           fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
                       name));

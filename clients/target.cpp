@@ -2,21 +2,23 @@
 
 #include <fmt/format.h>
 
+#include "common/address.hpp"
 #include "common/grammar.hpp"
 
 namespace unfreeze {
 
-std::string Target::name() const { return fmt::format("{}:{}", host, port); }
+std::string Target::name() const { return host_and_port(host, port); }
 
-std::optional<Target> parse_target(const std::string& host_and_port) {
-    const std::size_t colon = host_and_port.rfind(':');
-    const long long port =
-        colon == std::string::npos ? -1 : parse_length(host_and_port.substr(colon + 1));
-    std::string host = host_and_port.substr(0, colon);
+std::optional<Target> parse_target(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    const long long port = colon == std::string::npos ? -1 : parse_length(text.substr(colon + 1));
+    std::string host = text.substr(0, colon);
     host = host == "localhost" ? "127.0.0.1" : host;
+    const bool brackets = host.starts_with('[') && host.ends_with(']');
+    host = brackets ? host.substr(1, host.size() - 2) : host;
     asio::error_code no_address;
-    asio::ip::make_address(host, no_address);
-    if (no_address || port < 1 || port > 65535) {
+    const bool ipv6 = asio::ip::make_address(host, no_address).is_v6();
+    if (no_address || ipv6 != brackets || port < 1 || port > 65535) {
         return std::nullopt;
     }
     return Target{host, static_cast<std::uint16_t>(port)};

@@ -17,11 +17,11 @@ struct Target {
     Process* process = nullptr;  // where it was started here, and can be told to end
 
     asio::ip::tcp::endpoint endpoint() const { return {asio::ip::make_address(host), port}; }
-    std::string name() const;  // "127.0.0.1:8080"
+    std::string name() const;  // "127.0.0.1:8080", "[::1]:8080"
 };
 
-/// Reads "127.0.0.1:8080" or "localhost:8080"; nothing where it is neither.
-std::optional<Target> parse_target(const std::string& host_and_port);
+/// Reads "127.0.0.1:8080", "localhost:8080" or "[::1]:8080"; nothing if the text is none of them.
+std::optional<Target> parse_target(const std::string& text);
 
 /// The bytes of a valid request, to any stage: POST / with the body. `fields` are further field
 /// lines, each with its CRLF.

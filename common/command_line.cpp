@@ -4,13 +4,17 @@
 
 #include <CLI/CLI.hpp>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
+#include "common/address.hpp"
 #include "common/log.hpp"
+#include "common/program.hpp"
 
 namespace unfreeze {
 
@@ -46,8 +50,10 @@ std::string without_trailing_spaces(std::string text) {
 
 }  // namespace
 
-CommandLine::CommandLine(const std::string& what_the_program_is)
-    : app_{std::make_unique<CLI::App>(what_the_program_is)} {}
+CommandLine::CommandLine(const std::string& what_the_program_is) {
+    start_program();
+    app_ = std::make_unique<CLI::App>(what_the_program_is);
+}
 
 CommandLine::~CommandLine() = default;
 
@@ -110,11 +116,24 @@ void CommandLine::add_power_of_two(const std::string& flag, std::size_t& value, 
               fmt::format("{} (a power of two, 1 to {})", help, max), set);
 }
 
+void CommandLine::add_host(const std::string& flag, std::string& value, const std::string& help) {
+    add_value(flag, value, "HOST", help, [flag, &value](const std::string& text) {
+        if (!is_host(text)) {
+            refuse(flag, "an address", text);
+        }
+        value = text;
+    });
+}
+
 void CommandLine::parse(int argc, char** argv) {
     try {
         app_->parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", without_trailing_spaces(app_->help()));
+        const std::string help = without_trailing_spaces(app_->help());
+        if (std::fputs(help.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+            fail(fmt::format("the help can't be written: {}",
+                             std::generic_category().message(errno)));
+        }
         std::exit(0);
     } catch (const CLI::ExtrasError&) {
         const std::string extra = app_->remaining().front();

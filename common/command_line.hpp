@@ -16,7 +16,8 @@ namespace unfreeze {
 
 /// A program's flags. Each add() names a flag, the variable that it sets and, by the variable's
 /// present value, its default. CLI11 splits the command line and prints the help. The numbers and
-/// the error messages are ours, because CLI11's differ between its versions.
+/// the error messages are ours, because CLI11's differ between its versions. To make one is the
+/// first thing that a program does: it calls start_program().
 class CommandLine {
 public:
     explicit CommandLine(const std::string& what_the_program_is);
@@ -38,7 +39,11 @@ public:
     void add_power_of_two(const std::string& flag, std::size_t& value, std::size_t max,
                           const std::string& help);
 
-    /// Sets the variables. Exits with 0 after --help, and with 2 and a sentence after a wrong flag.
+    /// An address or a name, as is_host() takes it.
+    void add_host(const std::string& flag, std::string& value, const std::string& help);
+
+    /// Sets the variables. Exits with 0 after --help, and with 2 and a sentence if a flag is wrong
+    /// or the help can't be written.
     void parse(int argc, char** argv);
 
 private:

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "common/address.hpp"
 #include "common/log.hpp"
 
 namespace unfreeze {
@@ -21,13 +22,13 @@ constexpr std::chrono::seconds failures_over_after{1};
 }  // namespace
 
 void add_listen_options(CommandLine& command_line, ListenOptions& options) {
-    command_line.add("--host", options.host, "address to listen on");
+    command_line.add_host("--host", options.host, "address to listen on");
     command_line.add("--port", options.port, "TCP port to listen on; 0 picks a free one");
 }
 
 Listener::Listener(asio::io_context& io, const ListenOptions& options)
     : io_{io}, acceptor_{io}, pause_{io} {
-    const std::string where = fmt::format("{}:{}", options.host, options.port);
+    const std::string where = host_and_port(options.host, options.port);
     try {
         const auto found = tcp::resolver{io}.resolve(options.host, std::to_string(options.port),
                                                      tcp::resolver::passive);
@@ -46,9 +47,12 @@ Listener::Listener(asio::io_context& io, const ListenOptions& options)
         }
         fail(fmt::format("can't listen on {}: {}", where, error.code().message()));
     }
-    fmt::print("listening on {}:{}\n", acceptor_.local_endpoint().address().to_string(),
-               acceptor_.local_endpoint().port());
-    std::fflush(stdout);  // a script may be waiting for this line at the other end of a pipe
+    const std::string line =
+        fmt::format("listening on {}\n",
+                    host_and_port(acceptor_.local_endpoint().address().to_string(), port()));
+    // A script may wait for this line. If it can't be written, the server serves all the same.
+    static_cast<void>(std::fputs(line.c_str(), stdout));
+    std::fflush(stdout);
 }
 
 Socket Listener::accept() {

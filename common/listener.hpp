@@ -24,8 +24,8 @@ void add_listen_options(CommandLine& command_line, ListenOptions& options);
 /// the listening socket itself is broken, trying again is of no use: std::system_error.
 class Listener {
 public:
-    /// Binds, listens and prints "listening on HOST:PORT". Exits with 2 and a sentence where the
-    /// address is in use or is not ours.
+    /// Binds, listens and prints "listening on HOST:PORT", with an IPv6 address in brackets. Exits
+    /// with 2 and a sentence if the address is in use or is not ours.
     Listener(asio::io_context& io, const ListenOptions& options);
 
     /// The next connection, with Nagle's algorithm off; waits for it.

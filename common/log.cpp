@@ -2,22 +2,172 @@
 
 #include <errno.h>  // program_invocation_short_name, glibc's
 #include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <new>
 #include <string>
+#include <thread>
+#include <utility>
 
 namespace unfreeze {
+namespace {
 
-void notice(std::string_view sentence) {
-    const std::string line = fmt::format("{}: {}\n", program_invocation_short_name, sentence);
-    // Where standard error can't be written, nobody is left to tell: not a reason to stop serving.
-    static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
+constexpr std::size_t pending_bytes_max = 16 * 1024;
+constexpr std::chrono::milliseconds flush_patience{100};
+
+/// Writes the text to standard error, however long that takes. Returns false if it can't.
+bool write_all(std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+        if (written > 0) {
+            text.remove_prefix(static_cast<std::size_t>(written));
+        } else if (written < 0 && errno == EAGAIN) {  // another program made it non-blocking
+            pollfd room{STDERR_FILENO, POLLOUT, 0};
+            poll(&room, 1, -1);
+        } else if (written == 0 || errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
 }
 
-void fail(std::string_view sentence) {
-    notice(sentence);
-    std::exit(2);
+/// The notices that wait to be written, and the thread that writes them.
+class Notices {
+public:
+    void add(std::string_view sentence) noexcept {
+        const std::lock_guard lock{mutex_};
+        try {
+            const std::string line =
+                fmt::format("{}: {}\n", program_invocation_short_name, sentence);
+            if (start() && pending_.size() + line.size() <= pending_bytes_max) {
+                pending_ += line;
+                changed_.notify_all();
+                return;
+            }
+        } catch (const std::exception&) {
+            // no memory left
+        }
+        ++dropped_;
+    }
+
+    bool start_early() noexcept {
+        const std::lock_guard lock{mutex_};
+        return start();
+    }
+
+    void flush() noexcept {
+        std::unique_lock lock{mutex_};
+        changed_.wait_for(lock, flush_patience, [&] { return pending_.empty() && !writing_; });
+    }
+
+private:
+    /// Starts the thread, once, with all signals blocked: they are for other threads. Returns false
+    /// if the machine has no thread left, and may be tried again.
+    bool start() noexcept {
+        if (started_) {
+            return true;
+        }
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+        try {
+            std::thread{[this] { write_pending(); }}.detach();
+            started_ = true;
+            std::atexit(flush_notices);
+        } catch (const std::exception&) {
+            // no thread or no memory left
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return started_;
+    }
+
+    [[noreturn]] void write_pending() {
+        pthread_setname_np(pthread_self(), "notices");
+        std::string text;
+        std::unique_lock lock{mutex_};
+        for (;;) {
+            changed_.wait(lock, [&] { return !pending_.empty(); });
+            text.swap(pending_);
+            std::uint64_t dropped = std::exchange(dropped_, 0);  // after those in the text
+            writing_ = true;
+            lock.unlock();
+            const auto lines = std::count(text.begin(), text.end(), '\n');
+            const std::uint64_t lost = write_all(text) ? 0 : static_cast<std::uint64_t>(lines);
+            if (dropped > 0 && lost == 0 && write_all(dropped_line(dropped))) {
+                dropped = 0;
+            }
+            text.clear();
+            lock.lock();
+            writing_ = false;
+            dropped_ += dropped + lost;
+            changed_.notify_all();
+        }
+    }
+
+    /// "NAME: 3 notices dropped: standard error could not be written", in the buffer.
+    std::string_view dropped_line(std::uint64_t dropped) {
+        const auto end =
+            fmt::format_to_n(buffer_.data(), buffer_.size(),
+                             "{}: {} notice{} dropped: standard error could not be written\n",
+                             program_invocation_short_name, dropped, dropped == 1 ? "" : "s");
+        return {buffer_.data(), std::min(end.size, buffer_.size())};
+    }
+
+    std::mutex mutex_;  // guards what follows, but for the buffer
+    std::condition_variable changed_;
+    std::string pending_;
+    std::uint64_t dropped_ = 0;  // to be told
+    bool started_ = false;
+    bool writing_ = false;
+    std::array<char, 256> buffer_{};  // the thread's own
+};
+
+/// Never destroyed, because its thread may outlive all other objects. It allocates nothing.
+Notices& notices() {
+    alignas(Notices) static std::array<std::byte, sizeof(Notices)> memory;
+    static Notices& all = *new (memory.data()) Notices;
+    return all;
+}
+
+}  // namespace
+
+void notice(std::string_view sentence) noexcept { notices().add(sentence); }
+
+void start_notices() noexcept {
+    if (!notices().start_early()) {
+        fail("can't start the thread that writes notices");
+    }
+}
+
+void flush_notices() noexcept { notices().flush(); }
+
+void fail(std::string_view sentence) noexcept {
+    static std::atomic_flag failed;
+    if (failed.test_and_set()) {
+        for (;;) {
+            pause();  // another thread ends the program
+        }
+    }
+    flush_notices();
+    std::fprintf(stderr, "%s: %.*s\n", program_invocation_short_name,
+                 static_cast<int>(sentence.size()), sentence.data());
+    std::fflush(stdout);
+    std::_Exit(2);
 }
 
 }  // namespace unfreeze

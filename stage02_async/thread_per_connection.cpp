@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     add_listen_options(command_line, options);
     command_line.parse(argc, argv);
 
+    start_notices();  // while there is a thread left
     asio::io_context io;
     Listener listener{io, options};
     for (;;) {

@@ -14,9 +14,9 @@ int main(int argc, char** argv) {
     command_line.add("--threads", threads, 1, 1'000, "threads in the pool");
     command_line.parse(argc, argv);
 
+    asio::thread_pool pool{threads};
     asio::io_context io;
     Listener listener{io, options};
-    asio::thread_pool pool{threads};
     for (;;) {
         asio::post(pool, [socket = listener.accept()]() mutable { handle(std::move(socket)); });
     }
