@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/log.hpp"
+
 namespace unfreeze {
 
 using milliseconds = std::chrono::duration<double, std::milli>;
@@ -106,6 +108,7 @@ void LockReport::print_at_the_end(int signal) {
     const int status = 128 + signal;
     const ExitAlarm unless_printed{status};
     print_total();
+    flush_notices();
     std::signal(signal, SIG_DFL);  // not before: one wish may come as two signals
     std::raise(signal);
     std::_Exit(status);  // process 1 is still there

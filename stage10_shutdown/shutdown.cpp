@@ -67,6 +67,7 @@ int print_end(LockReport& report, const Reading& events) {
     }
     std::puts(to_line(events).c_str());
     std::fflush(stdout);
+    flush_notices();
     return events.pending() == 0 ? 0 : 1;
 }
 
