@@ -51,10 +51,15 @@ std::optional<std::int64_t> Account::balance() const {
 
 std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
     constexpr std::string_view name = R"("balance":)";
-    Connection connection{target_};
-    connection.send(
-        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n"));
-    const auto response = connection.receive(default_patience);
+    const std::string query =
+        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n");
+    const auto deadline = steady_clock::now() + default_patience;
+    std::optional<ReceivedResponse> response;
+    do {  // 503: a lock was held for too long
+        Connection connection{target_};
+        connection.send(query);
+        response = connection.receive(default_patience);
+    } while (status_of(response) == 503 && steady_clock::now() < deadline);
     const std::size_t at = response ? response->body.find(name) : std::string::npos;
     if (at == std::string::npos) {
         return std::nullopt;
