@@ -143,8 +143,9 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
     const auto stages_csv = folder / fmt::format("unfreeze_bench_test_{}_stages.csv", getpid());
     // Side by side: how long anything takes does not matter here.
     const std::string turn = "--rounds 1 --seconds 1 --warm-up-seconds 0";
-    Process stages{with_exit_status(
-        {program("bench"), turn + " --stages --scenarios close", {"--csv", stages_csv.string()}})};
+    const Command bench_stages{
+        program("bench"), turn + " --stages --scenarios close", {"--csv", stages_csv.string()}};
+    Process stages{bench_stages.with(Output::kept_with_errors)};
     const std::string again = fmt::format("again={} --port {{port}}", shell_word(program("floor")));
     const std::string refuses =
         fmt::format("refuses={} --port 0 --work-ms 200 --workers 1 --queue-capacity 1",
@@ -176,7 +177,7 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
         CHECK((std::stod(row.at("times_the_floor")) > 1 || server != "ours"));
     }
 
-    CHECK(stages.wait_for_output("exit 0\n", 30s));
+    CHECK(output_with_exit_status(stages, 30s).ends_with("\nexit 0\n"));
     const std::vector<Row> stage_rows = rows_of(stages_csv);
     REQUIRE(stage_rows.size() == last_stage);
     for (std::size_t i = 0; i < last_stage; ++i) {

@@ -29,17 +29,18 @@ inline std::string shell_word(std::string_view word) {
     return text + "'";
 }
 
-/// Prints what a command prints on both streams, and then "exit N".
-inline Command with_exit_status(const Command& command) {
-    return command.run_by({"/bin/sh", "-c", "\"$@\" 2>&1; echo exit $?", "sh"});
+/// Waits for the end of a command, and returns what it has printed and then "exit N".
+inline std::string output_with_exit_status(Process& process, std::chrono::seconds patience) {
+    CHECK(process.wait_for_end_of_output(patience));
+    CHECK(process.wait_for_end(std::chrono::seconds{5}));  // it ends a moment after its output
+    return fmt::format("{}exit {}\n", process.output(), process.exit_status().value_or(-1));
 }
 
-/// What a command printed, both streams, and "exit N" behind it.
+/// What a command prints on both streams, and then "exit N".
 inline std::string output_of(const Command& command,
                              std::chrono::seconds patience = std::chrono::seconds{30}) {
-    Process process{with_exit_status(command)};
-    CHECK(process.wait_for_output("exit ", patience));
-    return process.output();
+    Process process{command.with(Output::kept_with_errors)};
+    return output_with_exit_status(process, patience);
 }
 
 inline std::vector<Trial> try_claims(const Command& command,

@@ -3,17 +3,22 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <asio.hpp>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <sstream>
 #include <stdexcept>
@@ -24,22 +29,54 @@
 #include "common/grammar.hpp"
 
 namespace unfreeze {
+
+Descriptor::Descriptor(int number, const char* call) : number_{number} {
+    if (number < 0) {
+        throw std::system_error{errno, std::generic_category(), call};
+    }
+}
+
+Descriptor::~Descriptor() {
+    if (number_ >= 0) {
+        close(number_);
+    }
+}
+
 namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 struct Pipe {
-    int read_end = -1;
-    int write_end = -1;
+    Descriptor read_end;
+    Descriptor write_end;
 };
 
 Pipe make_pipe() {
-    std::array<int, 2> ends{};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-        throw std::system_error{errno, std::generic_category(), "pipe2"};
-    }
-    return {ends[0], ends[1]};
+    std::array<int, 2> ends{-1, -1};
+    const int result = pipe2(ends.data(), O_CLOEXEC);
+    return {{result < 0 ? result : ends[0], "pipe2"}, {ends[1], "pipe2"}};
+}
+
+/// Runs what a child process runs, in a child process whose pid it returns. Throws
+/// std::system_error where there can be none. All children are forked on one thread, which lives as
+/// long as this program: PR_SET_PDEATHSIG kills a child as soon as the thread ends that forked it,
+/// whatever becomes of the process.
+template <typename Child>
+pid_t fork_on_lasting_thread(const Child& child) {
+    static asio::thread_pool& lasting = *new asio::thread_pool{1};  // no destructor ends it
+    std::packaged_task<pid_t()> task{[&] {
+        const pid_t pid = fork();
+        if (pid == 0) {
+            child();
+            _exit(127);
+        }
+        if (pid < 0) {
+            throw std::system_error{errno, std::generic_category(), "fork"};
+        }
+        return pid;
+    }};
+    return asio::post(lasting, std::move(task)).get();
 }
 
 std::uint16_t free_port() {
@@ -93,8 +130,11 @@ Command Command::with(Output wanted) const {
     return command;
 }
 
-Process::Process(Command command, std::chrono::milliseconds stop_patience)
-    : stop_patience_{stop_patience} {
+Process::Process() = default;
+
+/// The first constructor has made a whole object, so that the destructor takes down what there is
+/// if this one throws.
+Process::Process(Command command, std::chrono::milliseconds stop_patience) : Process{} {
     // Made before the fork: after it, another thread may hold the lock of the allocator.
     std::vector<char*> words;
     for (std::string& word : command.words) {
@@ -102,17 +142,30 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience)
     }
     words.push_back(nullptr);
     const std::string complaint = fmt::format("can't run {}\n", command.words.front());
-    const Pipe input = make_pipe();
-    const Pipe output = make_pipe();
-    const Pipe stop = make_pipe();
+    Pipe input = make_pipe();
+    Pipe output = make_pipe();
+    if (command.output == Output::discarded) {
+        output.write_end = Descriptor{open("/dev/null", O_WRONLY | O_CLOEXEC), "/dev/null"};
+    }
+    input_ = std::move(input.write_end);
+    output_pipe_ = std::move(output.read_end);
+    stop_ = Descriptor{eventfd(0, EFD_CLOEXEC), "eventfd"};
+    reader_ = std::jthread{[this] { read_output(); }};
     const pid_t parent = getpid();
-    pid_ = fork();
-    if (pid_ == 0) {
+    cpu_set_t cores{};
+    sched_getaffinity(0, sizeof cores, &cores);
+    pid_ = fork_on_lasting_thread([&] {
         setpgid(0, 0);  // a group of its own: a shell and what it starts end together
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(input.read_end, STDIN_FILENO);
-        dup2(command.output == Output::discarded ? open("/dev/null", O_WRONLY) : output.write_end,
-             STDOUT_FILENO);
+        sched_setaffinity(0, sizeof cores, &cores);  // of the thread that wants the process
+        // What this program ignores or blocks would reach the command that way, too.
+        signal(SIGPIPE, SIG_DFL);
+        signal(SIGXFSZ, SIG_DFL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        dup2(input.read_end.get(), STDIN_FILENO);
+        dup2(output.write_end.get(), STDOUT_FILENO);
         if (command.output == Output::kept_with_errors) {
             dup2(STDOUT_FILENO, STDERR_FILENO);
         }
@@ -123,38 +176,23 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience)
             [[maybe_unused]] const ssize_t written =
                 write(STDERR_FILENO, complaint.data(), complaint.size());
         }
-        _exit(127);
-    }
-    const int error = errno;
-    close(input.read_end);
-    close(output.write_end);
-    input_fd_ = input.write_end;
-    output_fd_ = output.read_end;
-    if (pid_ < 0) {
-        close(input_fd_);
-        close(output_fd_);
-        close(stop.read_end);
-        close(stop.write_end);
-        throw std::system_error{error, std::generic_category(), "fork"};
-    }
+    });
     setpgid(pid_, pid_);  // here too: the group exists, whichever of the two runs first
-    stop_fd_ = stop.write_end;
-    reader_ = std::thread{[this, stop] { read_output(stop.read_end); }};
+    // glibc 2.36 forgets to tell C++ that its pidfd_open() is a function of C.
+    end_ = Descriptor{static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"};
+    stop_patience_ = stop_patience;
 }
 
 Process::~Process() {
-    kill(-pid_, SIGTERM);
-    wait_for_end(stop_patience_);
-    kill(-pid_, SIGKILL);  // whatever is left of the group
-    waitpid(pid_, nullptr, 0);
+    if (pid_ > 0) {
+        kill(-pid_, SIGTERM);
+        wait_for_end(stop_patience_);
+        kill(-pid_, SIGKILL);  // whatever is left of the group
+        waitpid(pid_, nullptr, 0);
+    }
     // What has left the group may still hold the pipe open; the reader does not wait for it.
-    close(stop_fd_);
-    reader_.join();
-    close(input_fd_);
-    close(output_fd_);
+    eventfd_write(stop_.get(), 1);
 }
-
-bool Process::ended() const { return exit_status().has_value(); }
 
 /// Leaves the child to be reaped by the destructor, so that its pid stays ours until then.
 std::optional<int> Process::exit_status() const {
@@ -168,8 +206,10 @@ std::optional<int> Process::exit_status() const {
 
 bool Process::wait_for_end(std::chrono::milliseconds patience) const {
     const auto deadline = steady_clock::now() + patience;
-    while (!ended() && steady_clock::now() < deadline) {
-        std::this_thread::sleep_for(1ms);  // the end of a child can't be waited for with a bound
+    pollfd end{end_.get(), POLLIN, 0};
+    for (auto left = patience; !ended() && left > 0ms;
+         left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now())) {
+        poll(&end, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, 1h).count()));
     }
     return ended();
 }
@@ -197,6 +237,11 @@ std::optional<std::string> Process::wait_for_line(std::string_view text,
     return rest;
 }
 
+bool Process::wait_for_end_of_output(std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    return output_changed_.wait_for(lock, patience, [&] { return output_ended_; });
+}
+
 std::string Process::output() const {
     const std::lock_guard lock{mutex_};
     return output_;
@@ -209,21 +254,21 @@ std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds p
     return output_.substr(std::min(seen, output_.size()));
 }
 
-/// Until the output ends, or the other end of `stopped_fd` is closed.
-void Process::read_output(int stopped_fd) {
-    std::array<pollfd, 2> ends{{{output_fd_, POLLIN, 0}, {stopped_fd, POLLIN, 0}}};
+/// Until the output ends, or `stop_` says so.
+void Process::read_output() {
+    std::array<pollfd, 2> ends{{{output_pipe_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
     std::array<char, 4096> buffer;
     std::size_t bytes = 0;
     do {
         const bool readable = poll(ends.data(), ends.size(), -1) > 0 && ends[0].revents != 0;
-        const ssize_t result = readable ? read(output_fd_, buffer.data(), buffer.size()) : 0;
+        const ssize_t result =
+            readable ? read(output_pipe_.get(), buffer.data(), buffer.size()) : 0;
         bytes = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
         const std::lock_guard lock{mutex_};
         output_.append(buffer.data(), bytes);
         output_ended_ = bytes == 0;
         output_changed_.notify_all();
     } while (bytes > 0);
-    close(stopped_fd);
 }
 
 ServerProcess::ServerProcess(Command command, std::chrono::milliseconds patience)

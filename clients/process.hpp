@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "clients/target.hpp"
@@ -23,6 +24,27 @@ constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;
 #endif
+
+/// Owns a file descriptor.
+class Descriptor {
+public:
+    Descriptor() = default;
+
+    /// What a system call returned. Throws std::system_error where that is less than 0.
+    Descriptor(int number, const char* call);
+
+    Descriptor(Descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+    ~Descriptor();
+
+    int get() const { return number_; }
+
+private:
+    int number_ = -1;
+};
 
 /// Where a command's standard output goes, and whether its standard error joins it. Otherwise
 /// standard error goes where ours goes.
@@ -69,7 +91,7 @@ public:
     /// The program's, or the shell's if the command is a line that needs one.
     pid_t pid() const { return pid_; }
 
-    bool ended() const;
+    bool ended() const { return exit_status().has_value(); }
     bool wait_for_end(std::chrono::milliseconds patience) const;
 
     /// Nothing as long as it runs, 128 and the signal's number where one has ended it.
@@ -83,6 +105,10 @@ public:
     std::optional<std::string> wait_for_line(std::string_view text,
                                              std::chrono::milliseconds patience);
 
+    /// Waits until nothing can follow what the output has; false where it does not within
+    /// `patience`.
+    bool wait_for_end_of_output(std::chrono::milliseconds patience);
+
     std::string output() const;
 
     /// What the output has beyond its first `seen` bytes, as soon as there is any; empty where none
@@ -90,18 +116,21 @@ public:
     std::string wait_for_more(std::size_t seen, std::chrono::milliseconds patience);
 
 private:
-    void read_output(int stopped_fd);
+    Process();
 
-    std::chrono::milliseconds stop_patience_;
+    void read_output();
+
+    std::chrono::milliseconds stop_patience_{0};
     pid_t pid_ = -1;
-    int input_fd_ = -1;         // the end of the pipe that we would write to
-    int output_fd_ = -1;        // the end of the pipe that we read from
-    int stop_fd_ = -1;          // closed to end reader_
+    Descriptor end_;            // readable once the process has ended
+    Descriptor input_;          // the end of the pipe that we would write to
+    Descriptor output_pipe_;    // the end of the pipe that we read from
+    Descriptor stop_;           // readable once reader_ is to end
     mutable std::mutex mutex_;  // guards the two below
     std::string output_;
     bool output_ended_ = false;
     std::condition_variable output_changed_;
-    std::thread reader_;  // empties the pipe, so that a talkative command never waits for us
+    std::jthread reader_;  // empties the pipe, so that a talkative command never waits for us
 };
 
 /// A server under test, as a process. A free port replaces every {port} in the command and is tried

@@ -2,13 +2,18 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
+#include "clients/black_box.hpp"
 #include "clients/connection.hpp"
 #include "clients/trial.hpp"
 #include "common/catch.hpp"
@@ -188,6 +193,79 @@ TEST_CASE("All that a command has started ends with the object") {
     }
     CHECK(ends_soon(child));
     CHECK(kill(shell, 0) != 0);  // asked for its status too: not even a zombie is left
+}
+
+TEST_CASE("A command outlives the thread that started it", "[waits]") {
+    std::optional<Process> process;
+    std::thread{[&] {
+        process.emplace("echo started; exec sleep 1000");
+        process->wait_for_output("started");
+    }}.join();
+    CHECK(process->output() == "started\n");
+    CHECK(!process->wait_for_end(300ms));
+}
+
+TEST_CASE("A command ends with the program that started it, even if that is killed") {
+    Process starter{
+        Command{program("check"), "1 --spawn", {"echo child $$ >&2; exec sleep 1000"}}.with(
+            Output::kept_with_errors)};
+    const auto printed = starter.wait_for_line("child ", 5s);
+    REQUIRE(printed);
+    const pid_t child = std::stoi(*printed);
+    REQUIRE(!has_ended(child));
+    REQUIRE(kill(starter.pid(), SIGKILL) == 0);
+    CHECK(ends_soon(child));
+}
+
+TEST_CASE("A command gets the default signals, whatever this program ignores or blocks") {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    REQUIRE(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    for (const int ignored : {SIGPIPE, SIGXFSZ}) {
+        const auto disposition = signal(ignored, SIG_IGN);
+        Process process{fmt::format("kill -{} $$; echo survived", ignored)};
+        CHECK(process.wait_for_end(5s));
+        CHECK(process.exit_status() == 128 + ignored);
+        CHECK(process.output().empty());
+        signal(ignored, disposition);
+    }
+    Process blocked{"grep SigBlk: /proc/self/status"};
+    CHECK(blocked.wait_for_line("SigBlk:\t", 5s) == "0000000000000000");
+    REQUIRE(pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
+}
+
+TEST_CASE("A process that can't be started leaves nothing behind") {
+    const auto before = open_descriptors();
+    rlimit limit{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const Process first{"exec sleep 1000"};  // what the first one of all needs is there by now
+    const auto needed = open_descriptors() - before;
+    bool started = false;
+    for (rlim_t more = 0; !started; ++more) {
+        REQUIRE(more < 20);
+        const rlimit short_limit{static_cast<rlim_t>(open_descriptors()) + more, limit.rlim_max};
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &short_limit) == 0);
+        std::string complaint;
+        try {
+            const Process process{"exec sleep 1000", 1min};
+            started = true;
+        } catch (const std::system_error& error) {
+            complaint = error.what();
+        }
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        CHECK(complaint.ends_with(started ? "" : "Too many open files"));
+        CHECK(open_descriptors() == before + needed);
+    }
+    CHECK(waitpid(-1, nullptr, WNOHANG) == 0);  // no child but the first
+}
+
+TEST_CASE("Waiting for the end of the output does not mistake a text for it", "[waits]") {
+    Process process{"echo exit 0; sleep 0.3; echo more"};
+    CHECK(!process.wait_for_end_of_output(10ms));
+    CHECK(process.wait_for_end_of_output(5s));
+    CHECK(process.output() == "exit 0\nmore\n");
+    CHECK(output_of("echo exit 0; sleep 0.3; exit 3") == "exit 0\nexit 3\n");
 }
 
 TEST_CASE("A command may tidy up before it ends") {
