@@ -3,21 +3,38 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <system_error>
 
 namespace unfreeze {
 
-Connection::Connection(const Target& target) {
+void open_socket(asio::ip::tcp::socket& socket, const Target& target) {
+    asio::error_code error;
+    socket.open(target.endpoint().protocol(), error);
+    if (error) {
+        throw std::system_error{error, "no more connections can be opened"};
+    }
+}
+
+Connection::Connection(const Target& target) : target_{target} { connect(); }
+
+void Connection::connect() {
+    open_socket(socket_, target_);
     asio::error_code error = asio::error::timed_out;
-    socket_.async_connect(target.endpoint(),
+    socket_.async_connect(target_.endpoint(),
                           [&](const asio::error_code& result) { error = result; });
     connected_ = within(default_patience) && !error;
 }
 
 bool Connection::send(std::string_view bytes, std::chrono::milliseconds patience) {
+    if (closed_) {
+        return false;
+    }
     asio::error_code error;
     asio::async_write(socket_, asio::buffer(bytes),
                       [&](const asio::error_code& result, std::size_t) { error = result; });
-    return within(patience) && !error;
+    const bool in_time = within(patience);
+    closed_ = in_time && error;
+    return in_time && !error;
 }
 
 std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds patience) {
@@ -36,6 +53,7 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
             const bool in_time = within(std::chrono::duration_cast<std::chrono::milliseconds>(
                 deadline - std::chrono::steady_clock::now()));
             parser_.feed({buffer.data(), bytes});
+            unanswered_bytes_ += bytes;
             if (!in_time && bytes == 0) {
                 return std::nullopt;
             }
@@ -48,8 +66,30 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
         if (result != ResponseParser::Result::response) {
             return std::nullopt;
         }
+        unanswered_bytes_ = 0;
+        ++responses_;
         return std::move(parser_.response());
     }
+}
+
+std::optional<ReceivedResponse> Connection::exchange(std::string_view request,
+                                                     std::chrono::milliseconds patience) {
+    const bool reused = responses_ > 0;
+    // A server may refuse before it has read everything: an error in sending is no answer yet.
+    send(request, patience);
+    std::optional<ReceivedResponse> response = receive(patience);
+    if (!response && reused && ended_ && unanswered_bytes_ == 0) {
+        asio::error_code closed_already;
+        socket_.close(closed_already);
+        parser_ = {};
+        ended_ = false;
+        closed_ = false;
+        responses_ = 0;
+        connect();
+        send(request, patience);
+        response = receive(patience);
+    }
+    return response;
 }
 
 bool Connection::closed_by_server(std::chrono::milliseconds patience) {

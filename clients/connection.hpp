@@ -12,7 +12,12 @@
 
 namespace unfreeze {
 
-/// One TCP connection for an experiment: every step is bounded in time and none of them throws.
+/// Opens a socket that is to connect to the server. Throws std::system_error where this program
+/// lacks a descriptor for it: what follows tells of the server alone.
+void open_socket(asio::ip::tcp::socket& socket, const Target& target);
+
+/// One TCP connection for an experiment: every step is bounded in time, and none of them throws but
+/// the first one, where this program lacks descriptors.
 class Connection {
 public:
     /// Connects. Even a frozen server lets it succeed: the kernel accepts on its behalf.
@@ -26,6 +31,12 @@ public:
     /// The next response; nothing where none came within `patience` or the server closed.
     std::optional<ReceivedResponse> receive(std::chrono::milliseconds patience = default_patience);
 
+    /// Sends a request and returns its response. Servers close idle connections: if this one has
+    /// carried a response before and ends without a byte of another, the request is sent once more,
+    /// on a new connection. So it is for requests that do no harm if they arrive twice.
+    std::optional<ReceivedResponse> exchange(std::string_view request,
+                                             std::chrono::milliseconds patience = default_patience);
+
     /// Whether the server closes within `patience`; what it still sends is dropped.
     bool closed_by_server(std::chrono::milliseconds patience = default_patience);
 
@@ -38,14 +49,21 @@ public:
     static constexpr std::chrono::milliseconds default_patience{5'000};
 
 private:
+    void connect();
+
     /// Runs the one operation started on io_; false where it took too long and was called off.
     bool within(std::chrono::milliseconds patience);
 
+    Target target_;
     asio::io_context io_;
     asio::ip::tcp::socket socket_{io_};
     ResponseParser parser_;
     bool connected_ = false;
-    bool ended_ = false;  // receive() has seen it: Asio may never report a second time that it has
+    // Asio may never report a second time what one of these has seen.
+    bool ended_ = false;                // receive(): no more will come
+    bool closed_ = false;               // send(): no more will be taken
+    std::size_t unanswered_bytes_ = 0;  // that have come since the last response
+    std::size_t responses_ = 0;
 };
 
 /// 0 where there is none.

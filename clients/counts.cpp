@@ -29,8 +29,7 @@ std::optional<Counts> find_counts(std::string_view text) {
 }
 
 std::optional<Counts> ask_for_counts(Connection& connection) {
-    connection.send(post(R"({"type":"metrics"})"));
-    const auto response = connection.receive();
+    const auto response = connection.exchange(post(R"({"type":"metrics"})"));
     return response && response->status == 200 ? find_counts(response->body) : std::nullopt;
 }
 

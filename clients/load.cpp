@@ -10,6 +10,8 @@
 #include <numeric>
 #include <optional>
 
+#include "clients/connection.hpp"
+#include "clients/json.hpp"
 #include "clients/response_parser.hpp"
 #include "common/spawn.hpp"
 
@@ -31,7 +33,8 @@ struct Lane {
     asio::steady_timer due_timer;  // waits for the next request's moment
     ResponseParser parser;
     steady_clock::time_point deadline = steady_clock::time_point::max();
-    bool overdue = false;  // the socket has been closed because the deadline was reached
+    bool overdue = false;    // the socket has been closed because the deadline was reached
+    bool answering = false;  // a byte of the response has come
 };
 
 /// A load in progress.
@@ -74,13 +77,27 @@ private:
         }
     }
 
-    /// Sends one request and reads its answer.
+    /// Sends one request and reads its answer; twice at most.
     asio::awaitable<std::optional<LoadError>> exchange(Lane& lane, const std::string& request) {
         lane.deadline = steady_clock::now() + options_.timeout_ms;
         lane.overdue = false;
+        const bool reused = lane.socket.is_open();
+        std::optional<LoadError> error = co_await exchange_once(lane, request);
+        if (error == LoadError::closed && reused && !lane.answering) {
+            ++report_.sent_again;
+            lane.socket.close();
+            error = co_await exchange_once(lane, request);
+        }
+        co_return error;
+    }
+
+    asio::awaitable<std::optional<LoadError>> exchange_once(Lane& lane,
+                                                            const std::string& request) {
+        lane.answering = false;
         asio::error_code error;
         if (!lane.socket.is_open()) {
             lane.parser = {};
+            open_socket(lane.socket, target_);
             co_await lane.socket.async_connect(target_.endpoint(),
                                                asio::redirect_error(asio::use_awaitable, error));
             if (error) {
@@ -98,6 +115,7 @@ private:
         for (;;) {
             const std::size_t bytes = co_await lane.socket.async_read_some(
                 asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+            lane.answering = lane.answering || bytes > 0;
             lane.parser.feed({buffer.data(), bytes});
             ResponseParser::Result result = lane.parser.next();
             if (result == ResponseParser::Result::need_more && error) {
@@ -211,9 +229,12 @@ std::string quantiles_in_ms(const LatencyHistogram& latency) {
 }
 
 std::string quantiles_in_json(const LatencyHistogram& latency) {
-    return fmt::format(R"({{"p50":{},"p90":{},"p99":{},"max":{}}})", latency.quantile(0.50).count(),
-                       latency.quantile(0.90).count(), latency.quantile(0.99).count(),
-                       latency.max().count());
+    return JsonObject{}
+        .add("p50", latency.quantile(0.50).count())
+        .add("p90", latency.quantile(0.90).count())
+        .add("p99", latency.quantile(0.99).count())
+        .add("max", latency.max().count())
+        .text();
 }
 
 }  // namespace
@@ -255,6 +276,9 @@ std::string to_text(const LoadReport& report) {
     if (report.rejected > 0) {
         append("  of 503s {}\n", quantiles_in_ms(report.rejection_latency));
     }
+    if (report.sent_again > 0) {
+        append("  {} sent again on a new connection\n", report.sent_again);
+    }
     if (report.never_sent > 0) {
         append("  given up: the server does not answer; {} requests were not sent\n",
                report.never_sent);
@@ -263,17 +287,21 @@ std::string to_text(const LoadReport& report) {
 }
 
 std::string to_json(const LoadReport& report) {
-    std::string errors;
+    JsonObject errors;
     for (std::size_t kind = 0; kind < load_error_kinds; ++kind) {
-        fmt::format_to(std::back_inserter(errors), R"({}"{}":{})", kind == 0 ? "" : ",",
-                       name_of(static_cast<LoadError>(kind)), report.errors[kind]);
+        errors.add(name_of(static_cast<LoadError>(kind)), report.errors[kind]);
     }
-    return fmt::format(
-        R"({{"accepted":{},"rejected":{},"errors":{{{}}},"never_sent":{},"duration_us":{},"answers_per_second":{:.1f},)"
-        R"("latency_us":{},"rejection_latency_us":{}}})",
-        report.accepted, report.rejected, errors, report.never_sent, report.duration.count(),
-        report.answered_per_second(), quantiles_in_json(report.latency),
-        quantiles_in_json(report.rejection_latency));
+    return JsonObject{}
+        .add("accepted", report.accepted)
+        .add("rejected", report.rejected)
+        .add_json("errors", errors.text())
+        .add("never_sent", report.never_sent)
+        .add("sent_again", report.sent_again)
+        .add("duration_us", report.duration.count())
+        .add("answers_per_second", report.answered_per_second())
+        .add_json("latency_us", quantiles_in_json(report.latency))
+        .add_json("rejection_latency_us", quantiles_in_json(report.rejection_latency))
+        .text();
 }
 
 }  // namespace unfreeze

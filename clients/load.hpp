@@ -53,6 +53,11 @@ std::string_view name_of(LoadError error);
 /// up.
 struct LoadReport {
     std::uint64_t never_sent = 0;
+
+    /// Servers close idle connections. A request that meets such an end on a connection that has
+    /// carried others, before any byte of a response, is sent again on a new connection, once.
+    std::uint64_t sent_again = 0;
+
     std::uint64_t accepted = 0;  // 2xx
     std::uint64_t rejected = 0;  // 503
     std::array<std::uint64_t, load_error_kinds> errors{};
@@ -70,7 +75,8 @@ struct LoadReport {
 };
 
 /// Runs the load to its end. Bounded: each request ends by its timeout, and a frozen server is
-/// given up.
+/// given up. Throws std::system_error if this program lacks descriptors for the connections, which
+/// is no error of the server's.
 LoadReport run_load(const Target& target, const LoadOptions& options);
 
 /// The report in a few lines for people, and as one JSON object for programs.

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "clients/json.hpp"
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
@@ -140,10 +141,15 @@ std::string to_json(const std::vector<Cell>& cells) {
     std::vector<std::string> lines;
     for (const Cell& cell : cells) {
         const auto& [claim, finding, ended] = cell.trial;
-        lines.push_back(fmt::format(
-            R"({{"claim":"{}","sentence":"{}","stage":{},"holds":{},"as_taught":{},"brief":"{}","figure":"{}"}})",
-            claim->name, claim->sentence, cell.stage, finding.holds, cell.as_taught(),
-            finding.brief, finding.figure));
+        lines.push_back(JsonObject{}
+                            .add("claim", claim->name)
+                            .add("sentence", claim->sentence)
+                            .add("stage", cell.stage)
+                            .add("holds", finding.holds)
+                            .add("as_taught", cell.as_taught())
+                            .add("brief", finding.brief)
+                            .add("figure", finding.figure)
+                            .text());
     }
     return fmt::format("[\n{}\n]\n", fmt::join(lines, ",\n"));
 }

@@ -75,10 +75,10 @@ private:
                                          : fmt::format("sent-at-{}-{}", since(start_).count(), n);
             const std::string event =
                 post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
-            if (!connection.send(event)) {
+            const auto response = connection.exchange(event, patience);
+            if (!connection.connected()) {
                 return;  // the server has gone
             }
-            const auto response = connection.receive(patience);
             if (response && response->status / 100 == 2) {
                 accepted_ += refused_ ? 0 : 1;
             } else {
@@ -93,10 +93,12 @@ private:
         for (std::size_t n = 0; !stop.stop_requested(); ++n) {
             const std::string user = options_.user ? options_.user(n) : "nobody";
             const auto start = steady_clock::now();
-            if (!connection.send(post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)))) {
+            const auto response = connection.exchange(
+                post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)), patience);
+            if (!connection.connected()) {
                 return;
             }
-            if (connection.receive(patience)) {
+            if (response) {
                 const std::lock_guard lock{mutex_};
                 queries_.record(since(start));
             }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <iterator>
 #include <list>
 #include <optional>
 #include <stdexcept>
@@ -14,6 +13,7 @@
 #include "clients/account.hpp"
 #include "clients/claims.hpp"
 #include "clients/connection.hpp"
+#include "clients/json.hpp"
 #include "clients/overload.hpp"
 #include "clients/server_options.hpp"
 #include "common/command_line.hpp"
@@ -120,9 +120,12 @@ public:
         }
         const bool as_taught = claims_as_taught_ && failed_ == 0;
         if (options_.json) {
-            fmt::print(R"({{"stage":{},"as_taught":{},"load":{},"claims":[{}]}})"
-                       "\n",
-                       client_.stage, as_taught, to_json(load), claims_json);
+            fmt::print("{}\n", JsonObject{}
+                                   .add("stage", client_.stage)
+                                   .add("as_taught", as_taught)
+                                   .add_json("load", to_json(load))
+                                   .add_json("claims", fmt::format("[{}]", claims_json))
+                                   .text());
         }
         if (failed_ > 0) {
             say(fmt::format(
@@ -245,9 +248,13 @@ private:
                             finding.holds ? "yes," : "no,",
                             expected ? "as taught" : "NOT AS TAUGHT: it is true " + tested.range(),
                             finding.figure));
-            fmt::format_to(std::back_inserter(json),
-                           R"({}{{"name":"{}","holds":{},"as_taught":{},"figure":"{}"}})",
-                           json.empty() ? "" : ",", name, finding.holds, expected, finding.figure);
+            json += json.empty() ? "" : ",";
+            json += JsonObject{}
+                        .add("name", name)
+                        .add("holds", finding.holds)
+                        .add("as_taught", expected)
+                        .add("figure", finding.figure)
+                        .text();
         }
         return json;
     }
