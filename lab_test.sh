@@ -62,6 +62,7 @@ refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shard
 refused "lab: there is a bench for stages 2, 5, 8 and 9, for all of these, and one without a number, not for '7'" bench 7
 refused "lab: bench all takes nothing more, got '--rounds 1'" bench all --rounds 1
 refused "lab: there is no experiment '' (see ./lab help)" experiment --record
+refused "lab: matrix --record takes nothing more, got '--stage 3'" matrix --stage 3 --record
 refused "stage03_validation: unknown flag '--bogus' *" run 3 --bogus
 refused "stage03_client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1

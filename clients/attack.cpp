@@ -11,6 +11,7 @@
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
+#include "common/csv.hpp"
 #include "common/log.hpp"
 
 int main(int argc, char** argv) {
@@ -52,5 +53,6 @@ int main(int argc, char** argv) {
                          names_of(all_attacks())));
     }
     fmt::print("verdict: stage {} {}\n", stage, failed == 0 ? "held" : "DID NOT HOLD");
+    finish_output();
     return failed == 0 ? 0 : 1;
 }

@@ -96,7 +96,8 @@ private:
 
 /// One process, which does for a request what nginx does at the least, and writes no log.
 Command nginx_command(const std::string& nginx, const fs::path& folder) {
-    std::ofstream{folder / "for_any_port.conf"} << R"(master_process off;
+    std::ofstream file{folder / "for_any_port.conf"};
+    file << R"(master_process off;
 daemon off;
 pid nginx.pid;
 error_log /dev/null;
@@ -118,6 +119,10 @@ http {
     }
 }
 )";
+    file.close();
+    if (!file) {
+        throw std::runtime_error{fmt::format("can't write to {}", folder.string())};
+    }
     // The paths are arguments of the line: the shell does not read what they hold.
     const std::string line =
         "cd \"$1\" && sed 's/PORT/{port}/' for_any_port.conf >nginx.conf && "
@@ -373,6 +378,7 @@ double measure_idle(const Server& server, std::size_t connections, const Cores& 
     while (sockets.size() < connections) {
         asio::error_code error;
         asio::ip::tcp::socket& socket = sockets.emplace_back(io);
+        open_socket(socket, running.target());
         socket.connect(running.target().endpoint(), error);
         const int descriptor = socket.native_handle();
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -598,5 +604,6 @@ int main(int argc, char** argv) {
     } catch (const std::exception& error) {
         fail(error.what());
     }
-    std::fclose(csv);
+    close_csv(csv, options.csv);
+    finish_output();
 }

@@ -8,11 +8,13 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "clients/server_options.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
+#include "common/csv.hpp"
 #include "common/log.hpp"
 
 namespace {
@@ -39,14 +41,19 @@ std::optional<Trial> try_it(const Claim& claim, const ServerOptions& options) {
     }
     try {
         return try_claim(claim, options.spawn);
+    } catch (const std::system_error& error) {
+        fail(error.what());  // what this program lacks
     } catch (const std::exception& error) {
         fail(fmt::format("no server from '{}': {}", options.spawn, error.what()));
     }
 }
 
-/// Tries what is due in one stage, and gives what did not come out as it should.
+/// Tries what is due in one stage, and gives what did not come out as it should. A stage of which
+/// nothing could be tried is not reached either.
 std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& options) {
     std::vector<std::string> failures;
+    bool tried = false;
+    bool left_out = false;
     fmt::print("stage {}\n", stage);
     for (const Claim& claim : all_claims()) {
         if (due_in(claim) != stage) {
@@ -54,9 +61,11 @@ std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& opt
         }
         const auto trial = try_it(claim, options);
         if (!trial) {
+            left_out = true;
             fmt::print("  {:<52}not tried: it ends the server (see --spawn)\n", claim.sentence);
             continue;
         }
+        tried = true;
         const Finding& finding = trial->finding;
         const bool expected = !claim.traits.weakness;
         const bool good = finding.holds == expected && !trial->died();
@@ -70,6 +79,9 @@ std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& opt
                                            claim.name, expected ? "yes" : "no",
                                            finding.holds ? "yes" : "no", found));
         }
+    }
+    if (left_out && !tried) {
+        failures.push_back(fmt::format("stage {}: nothing was tried", stage));
     }
     return failures;
 }
@@ -95,9 +107,11 @@ int main(int argc, char** argv) {
     }
     if (failures.empty()) {
         fmt::print("verdict: your server has reached stage {}\n", wanted);
+        finish_output();
         return 0;
     }
     fmt::print("{}\nverdict: your server has reached stage {}, not {}; read docs/stage{:02}.md\n",
                fmt::join(failures, "\n"), first_failing - 1, wanted, first_failing);
+    finish_output();
     return 1;
 }

@@ -63,6 +63,17 @@ TEST_CASE("A server that runs is not ended by a check") {
     CHECK(!server.process().ended());
 }
 
+TEST_CASE("A stage of which nothing could be tried is not reached") {
+    ServerProcess server{course_command(10, "stage10_shutdown")};
+    const std::string output = output_of(
+        {program("check"), "10 --server " + server.target().name()}, std::chrono::minutes{1});
+    INFO(output);
+    CHECK(output.find("\nstage 10: nothing was tried\n") != output.npos);
+    CHECK(output.find("stage 7: nothing") == output.npos);  // it brings a weakness alone
+    CHECK(output.ends_with(
+        "\nverdict: your server has reached stage 9, not 10; read docs/stage10.md\nexit 1\n"));
+}
+
 TEST_CASE("A check of nothing is refused in a sentence") {
     CHECK(output_of({program("check"), "11"}).ends_with("\nexit 2\n"));
     CHECK(output_of({program("check"), "1 --spawn true"})

@@ -65,5 +65,6 @@ int main(int argc, char** argv) {
     } catch (const std::exception& error) {
         fail(fmt::format("no figures: {}", error.what()));
     }
-    std::fclose(csv);
+    close_csv(csv, file);
+    finish_output();
 }

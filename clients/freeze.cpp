@@ -9,6 +9,7 @@
 #include "clients/claims.hpp"
 #include "clients/connection.hpp"
 #include "clients/server_options.hpp"
+#include "common/csv.hpp"
 #include "common/log.hpp"
 
 namespace {
@@ -62,4 +63,5 @@ int main(int argc, char** argv) {
     }
     fmt::print("the netcats have left\n");
     print_probe("after        ", target);
+    finish_output();
 }

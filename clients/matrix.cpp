@@ -7,14 +7,17 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <future>
+#include <stdexcept>
 #include <string>
-#include <thread>
+#include <system_error>
 #include <vector>
 
 #include "clients/json.hpp"
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
+#include "common/csv.hpp"
 #include "common/log.hpp"
 
 namespace {
@@ -59,7 +62,8 @@ std::vector<Cell> empty_cells(const Options& options) {
 }
 
 /// Tries the cells whose claim wants the machine for itself, or those whose claim does not, so many
-/// at a time.
+/// at a time. Throws std::runtime_error once a server does not start, when the other threads have
+/// come to the end of what they were trying.
 void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
                const Options& options) {
     std::atomic<std::size_t> next = 0;
@@ -75,14 +79,23 @@ void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
                 cell.trial = try_claim(*cell.trial.claim,
                                        spawned ? options.spawn : course_command(cell.stage, ours));
             } catch (const std::exception& error) {
-                fail(fmt::format("no server from '{}': {}", spawned ? options.spawn : ours,
-                                 error.what()));
+                next = cells.size();
+                throw std::runtime_error{fmt::format("no server from '{}': {}",
+                                                     spawned ? options.spawn : ours, error.what())};
             }
         }
     };
-    std::vector<std::jthread> threads;
-    while (threads.size() < at_a_time) {
-        threads.emplace_back(try_next);
+    std::vector<std::future<void>> threads;
+    try {
+        while (threads.size() < at_a_time) {
+            threads.push_back(std::async(std::launch::async, try_next));
+        }
+    } catch (const std::system_error&) {
+        next = cells.size();
+        throw;
+    }
+    for (std::future<void>& thread : threads) {
+        thread.get();
     }
 }
 
@@ -155,10 +168,9 @@ std::string to_json(const std::vector<Cell>& cells) {
 }
 
 void write(const std::string& file, const std::string& text) {
-    std::FILE* const stream = std::fopen(file.c_str(), "w");
-    if (stream == nullptr || std::fputs(text.c_str(), stream) < 0 || std::fclose(stream) != 0) {
-        fail(fmt::format("can't write to {}", file));
-    }
+    std::FILE* const stream = open_csv(file);
+    std::fputs(text.c_str(), stream);
+    close_csv(stream, file);
 }
 
 }  // namespace
@@ -180,8 +192,12 @@ int main(int argc, char** argv) {
 
     raise_descriptor_limit();
     std::vector<Cell> cells = empty_cells(options);
-    try_cells(cells, false, options.side_by_side, options);
-    try_cells(cells, true, 1, options);
+    try {
+        try_cells(cells, false, options.side_by_side, options);
+        try_cells(cells, true, 1, options);
+    } catch (const std::exception& error) {
+        fail(error.what());
+    }
     fmt::print("{}", to_text(cells));
     write(options.markdown, to_markdown(cells));
     write(options.json, to_json(cells));
@@ -197,5 +213,6 @@ int main(int argc, char** argv) {
         }
     }
     fmt::print("{} of {} cells as taught\n", cells.size() - failed, cells.size());
+    finish_output();
     return failed == 0 ? 0 : 1;
 }

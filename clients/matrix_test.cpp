@@ -1,3 +1,5 @@
+#include <asio.hpp>
+
 #include "clients/black_box.hpp"
 
 using namespace unfreeze;
@@ -29,6 +31,25 @@ TEST_CASE("The matrix knows a server that is as taught, and writes what it has f
             R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_taught":true,"brief":"3/3",)") !=
         std::string::npos);
     std::filesystem::remove(json);
+}
+
+TEST_CASE("A matrix that fails lets its other servers end as they should", "[waits]") {
+    const std::string folder = fmt::format("/tmp/matrix_test_{}", getpid());
+    std::filesystem::create_directory(folder);
+    asio::io_context io;
+    const asio::ip::tcp::acceptor frozen{io, {asio::ip::address_v4::loopback(), 0}};
+    // The first one listens, and takes its claim's time. The second one ends meanwhile.
+    const std::string line = fmt::format(
+        "if mkdir {0}/first 2>/dev/null; then trap 'touch {0}/ended; exit' TERM; "
+        "touch {0}/ready; echo listening on 127.0.0.1:{1}; read line; else "
+        "while [ ! -e {0}/ready ]; do sleep 0.01; done; exit 1; fi",
+        folder, frozen.local_endpoint().port());
+    const std::string output =
+        output_of({program("matrix"), "--stage 2 --side-by-side 2", {"--spawn", line}});
+    INFO(output);
+    CHECK(output.ends_with("': it ended before it listened\nexit 2\n"));
+    CHECK(std::filesystem::exists(folder + "/ended"));
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("A matrix that can't be made is refused in a sentence") {

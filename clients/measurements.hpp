@@ -48,6 +48,7 @@ struct Held {
 };
 
 /// Opens so many and says nothing on any, until the server has accepted all, or for a second none.
+/// Throws std::system_error where this program lacks descriptors for them.
 Held hold_silent(ServerProcess& server, std::size_t connections);
 
 /// Waits for a number to reach `wanted`, as long as it changes every second; what it is then.

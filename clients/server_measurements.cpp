@@ -95,16 +95,12 @@ Held hold_silent(ServerProcess& server, std::size_t connections) {
         // The kernel has 28,000 ports to each address, and loopback has many of these.
         const auto other = static_cast<std::uint32_t>(sockets.size() / 20'000);
         asio::ip::tcp::socket& socket = sockets.emplace_back(io);
+        open_socket(socket, target);
         if (other > 0) {
             const auto loopback = asio::ip::address_v4::loopback().to_uint();
-            socket.open(asio::ip::tcp::v4(), error);
-            if (!error) {
-                socket.bind({asio::ip::address_v4{loopback + other}, 0}, error);
-            }
+            socket.bind({asio::ip::address_v4{loopback + other}, 0});
         }
-        if (!error) {
-            socket.connect(target.endpoint(), error);
-        }
+        socket.connect(target.endpoint(), error);
     }
     Held held;
     held.connections = wait_for([&] { return descriptors(pid) - descriptors_before; },

@@ -20,6 +20,7 @@
 #include "clients/process.hpp"
 #include "clients/trial.hpp"
 #include "common/command_line.hpp"
+#include "common/csv.hpp"
 #include "common/histogram.hpp"
 #include "common/log.hpp"
 
@@ -32,7 +33,9 @@ using std::chrono::steady_clock;
 /// Clients that all do what they do until they are to rest, without a connection, or to leave.
 class Crowd {
 public:
-    explicit Crowd(const Target& target) : target_{target} {
+    /// The other constructor has made a whole object, so that the destructor ends the threads that
+    /// there are if there can't be another one.
+    explicit Crowd(const Target& target) : Crowd{target, Phase::rest} {
         for (std::size_t i = 0; i < 8; ++i) {
             add(&Crowd::send_events);
         }
@@ -77,6 +80,8 @@ public:
 
 private:
     enum class Phase { act, rest, leave };
+
+    Crowd(const Target& target, Phase phase) : target_{target}, phase_{phase} {}
 
     void add(void (Crowd::*act_once)()) {
         clients_.emplace_back([this, act_once] {
@@ -237,7 +242,7 @@ private:
     const Target target_;
     std::mutex mutex_;  // guards all below but the threads
     std::condition_variable changed_;
-    Phase phase_ = Phase::rest;
+    Phase phase_;
     std::size_t resting_ = 0;
     Seen seen_;
     std::list<std::jthread> clients_;
@@ -354,7 +359,7 @@ int main(int argc, char** argv) {
             std::fflush(stdout);
         }
     } catch (const std::exception& error) {
-        fail(fmt::format("the server did not start: {}", error.what()));
+        fail(fmt::format("no life of the server: {}", error.what()));
     }
 
     // The middle one of all lives, so that one that the machine disturbed is not what counts.
@@ -375,5 +380,6 @@ int main(int argc, char** argv) {
         "memory grew by {} kB in a life, p50 by {:+.0f} % from the first half to the second\n",
         median(growths), (drift - 1) * 100);
     fmt::print("verdict: {} of {} lives held{}\n", held, all.size(), good ? "" : ": NOT GOOD");
+    finish_output();
     return good ? 0 : 1;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include "clients/account.hpp"
 #include "clients/claims.hpp"
@@ -17,6 +18,8 @@
 #include "clients/overload.hpp"
 #include "clients/server_options.hpp"
 #include "common/command_line.hpp"
+#include "common/csv.hpp"
+#include "common/log.hpp"
 
 namespace unfreeze {
 namespace {
@@ -284,7 +287,13 @@ private:
 
 int run_stage_client(int argc, char** argv, StageClient client) {
     Options options = parse_options(argc, argv, client);
-    return StageRun{std::move(client), std::move(options)}.run();
+    try {
+        const int status = StageRun{std::move(client), std::move(options)}.run();
+        finish_output();
+        return status;
+    } catch (const std::system_error& error) {
+        fail(error.what());  // what this program lacks
+    }
 }
 
 }  // namespace unfreeze

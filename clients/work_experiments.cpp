@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
+#include <future>
 #include <initializer_list>
 #include <limits>
 #include <list>
@@ -272,14 +272,11 @@ Finding look_waits(const Target& target) {
         return no_balance;
     }
     const Account mine{target};
-    std::atomic<bool> done = false;
-    const std::jthread others{[&] {
-        run_burst(target, jobs, jobs, patience);
-        done = true;
-    }};
+    auto others =
+        std::async(std::launch::async, [&] { return run_burst(target, jobs, jobs, patience); });
     const auto start = steady_clock::now();
     steady_clock::duration waited{0};
-    while (!done) {
+    while (others.wait_for(0s) != std::future_status::ready) {
         const auto asked = steady_clock::now();
         if (!mine.balance()) {
             return {false, "not told in 5 s", "frozen"};
@@ -288,6 +285,7 @@ Finding look_waits(const Target& target) {
         std::this_thread::sleep_for(5ms);
     }
     const double share = std::chrono::duration<double>{waited} / (steady_clock::now() - start);
+    others.get();
     return {share > 0.6, fmt::format("it waits {:.0f} % of its time", 100 * share),
             fmt::format("{:.0f} %", 100 * share)};
 }

@@ -241,5 +241,6 @@ int main(int argc, char** argv) {
         fmt::print(csv, "{},{:.1f},{:.1f},{:.1f},{:.1f},{:.1f}\n", name, p50, p99, switches, one,
                    four);
     }
-    std::fclose(csv);
+    close_csv(csv, file);
+    finish_output();
 }

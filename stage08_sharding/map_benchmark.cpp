@@ -311,5 +311,6 @@ int main(int argc, char** argv) {
     fmt::print(csv, "\n");
     measure_table({1, 2, 16}, 0, csv);
     measure_table({16}, 9, csv);
-    std::fclose(csv);
+    close_csv(csv, file);
+    finish_output();
 }

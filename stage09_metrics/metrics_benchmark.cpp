@@ -217,5 +217,6 @@ int main(int argc, char** argv) {
     }
     std::FILE* const csv = open_csv(file);
     what == "counters" ? measure_counts(rounds, csv) : measure_all_readings(csv);
-    std::fclose(csv);
+    close_csv(csv, file);
+    finish_output();
 }
