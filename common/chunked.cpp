@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <string>
 
+#include "common/buffer.hpp"
 #include "common/grammar.hpp"
 
 namespace unfreeze {
@@ -12,11 +14,54 @@ namespace {
 /// A chunk's size and its extensions share one line, and nothing says how long extensions may be.
 constexpr std::size_t size_line_bytes_max = 256;
 
-constexpr std::size_t npos = std::string::npos;
+constexpr std::size_t npos = Buffer::npos;
+
+/// Cuts `c` and the whitespace around it off the front of `text`, where it stands there.
+bool take(std::string_view& text, char c) {
+    std::string_view rest = text;
+    take_while<is_space_or_tab>(rest);
+    if (!rest.starts_with(c)) {
+        return false;
+    }
+    rest.remove_prefix(1);
+    take_while<is_space_or_tab>(rest);
+    text = rest;
+    return true;
+}
+
+/// Cuts a quoted string, which begins with its quotation mark, off the front of `text` (RFC 9110
+/// 5.6.4). No control byte is in there.
+bool take_quoted_string(std::string_view& text) {
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        if (text[i] == '"') {
+            text.remove_prefix(i + 1);
+            return true;
+        }
+        i += text[i] == '\\' ? 1 : 0;
+    }
+    return false;
+}
+
+/// *( ";" name [ "=" ( token / quoted-string ) ] ), with whitespace around both signs, which the
+/// RFC calls bad (RFC 9112 7.1.1).
+bool is_chunk_extensions(std::string_view text) {
+    while (!text.empty()) {
+        if (!take(text, ';') || take_while<is_token_char>(text).empty()) {
+            return false;
+        }
+        if (take(text, '=') &&
+            !(text.starts_with('"') ? take_quoted_string(text)
+                                    : !take_while<is_token_char>(text).empty())) {
+            return false;
+        }
+    }
+    return true;
+}
 
 }  // namespace
 
-ChunkedDecoder::Result ChunkedDecoder::decode(std::string& buffer, std::size_t& body_end,
+template <typename String>
+ChunkedDecoder::Result ChunkedDecoder::decode(String& buffer, std::size_t& body_end,
                                               std::size_t& raw) {
     const Result result = read_on(buffer, body_end, raw);
     if (result == Result::need_more) {
@@ -27,7 +72,8 @@ ChunkedDecoder::Result ChunkedDecoder::decode(std::string& buffer, std::size_t& 
     return result;
 }
 
-ChunkedDecoder::Result ChunkedDecoder::read_on(std::string& buffer, std::size_t& body_end,
+template <typename String>
+ChunkedDecoder::Result ChunkedDecoder::read_on(String& buffer, std::size_t& body_end,
                                                std::size_t& raw) {
     for (;;) {
         if (expects_ == Expects::data) {
@@ -99,10 +145,7 @@ ChunkedDecoder::Result ChunkedDecoder::start_chunk(std::string_view size_line) {
     if (digits == 0) {
         return Result::malformed;
     }
-    // Whitespace before an extension is "bad whitespace" (RFC 9112 7.1.1): read over, but only
-    // where a semicolon follows.
-    const std::string_view extension = trimmed(size_line.substr(digits));
-    if (extension.empty() ? digits != size_line.size() : extension.front() != ';') {
+    if (!is_chunk_extensions(size_line.substr(digits))) {
         return Result::malformed;
     }
     if (error == std::errc::result_out_of_range || size > body_bytes_left_) {
@@ -113,5 +156,8 @@ ChunkedDecoder::Result ChunkedDecoder::start_chunk(std::string_view size_line) {
     expects_ = size == 0 ? Expects::trailer_line : Expects::data;
     return Result::done;
 }
+
+template ChunkedDecoder::Result ChunkedDecoder::decode(std::string&, std::size_t&, std::size_t&);
+template ChunkedDecoder::Result ChunkedDecoder::decode(Buffer&, std::size_t&, std::size_t&);
 
 }  // namespace unfreeze

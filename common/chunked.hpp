@@ -1,14 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 namespace unfreeze {
 
 /// The chunked transfer coding (RFC 9112 section 7.1), undone in place: the chunks' data are moved
 /// together inside the buffer that they arrived in, so a body of any number of chunks ends up in
-/// one piece. Extensions are read over; trailer fields are checked and dropped.
+/// one piece. Extensions and trailer fields are checked and dropped.
 class ChunkedDecoder {
 public:
     enum class Result {
@@ -25,12 +24,14 @@ public:
     /// Reads on at `raw` and moves the data found down to `body_end`; both start where the body
     /// does and advance. On need_more the bytes between them are erased, so that a body sent in
     /// many small chunks takes no more room than the same body sent whole.
-    Result decode(std::string& buffer, std::size_t& body_end, std::size_t& raw);
+    template <typename String>  // std::string or Buffer
+    Result decode(String& buffer, std::size_t& body_end, std::size_t& raw);
 
 private:
     enum class Expects { size_line, data, data_end, trailer_line };
 
-    Result read_on(std::string& buffer, std::size_t& body_end, std::size_t& raw);
+    template <typename String>
+    Result read_on(String& buffer, std::size_t& body_end, std::size_t& raw);
     Result start_chunk(std::string_view size_line);
 
     std::size_t body_bytes_left_;       // until body_bytes_max

@@ -75,6 +75,24 @@ constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
+constexpr bool is_hex_digit(char c) {
+    return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f');
+}
+
+constexpr bool is_space_or_tab(char c) { return c == ' ' || c == '\t'; }
+
+/// Cuts the bytes of one kind off the front of `text`, as many as there are, and returns them.
+template <bool (*matches)(char)>
+constexpr std::string_view take_while(std::string_view& text) {
+    std::size_t size = 0;
+    while (size < text.size() && matches(text[size])) {
+        ++size;
+    }
+    const std::string_view taken = text.substr(0, size);
+    text.remove_prefix(size);
+    return taken;
+}
+
 /// Field names, and the words in many values, are the same in any letter case (RFC 9110 5.1).
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) {
@@ -90,11 +108,8 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
 
 /// Without the spaces and tabs around it: OWS (RFC 9110 5.6.3).
 constexpr std::string_view trimmed(std::string_view text) {
-    const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-    while (!text.empty() && is_space(text.front())) {
-        text.remove_prefix(1);
-    }
-    while (!text.empty() && is_space(text.back())) {
+    take_while<is_space_or_tab>(text);
+    while (!text.empty() && is_space_or_tab(text.back())) {
         text.remove_suffix(1);
     }
     return text;

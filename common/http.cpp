@@ -1,5 +1,6 @@
 #include "common/http.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +17,9 @@ namespace {
 using std::string_view_literals::operator""sv;
 
 constexpr std::size_t npos = std::string_view::npos;
+
+/// What a request's buffer gets before its bytes have come, at most.
+constexpr std::size_t reserved_bytes_max = 256 * 1024;
 
 constexpr std::string_view reason_phrase(int status) {
     switch (status) {
@@ -46,9 +50,30 @@ constexpr bool is_target_char(char c) { return target_chars.contains(c); }
 constexpr CharSet host_chars{"-._~%!$&'()*+;="};
 constexpr bool is_host_char(char c) { return host_chars.contains(c); }
 
-/// The bytes of an IPv6 address.
-constexpr bool is_address_char(char c) {
-    return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f') || c == ':' || c == '.';
+/// The bytes of an address of a later version of IP.
+constexpr bool is_future_char(char c) { return c == ':' || (c != '%' && is_host_char(c)); }
+
+/// Whether two hexadecimal digits follow each % (RFC 3986 2.1).
+bool is_percent_encoded(std::string_view text) {
+    for (std::size_t at = text.find('%'); at != npos; at = text.find('%', at + 3)) {
+        const std::string_view digits = text.substr(at + 1, 2);
+        if (digits.size() < 2 || !all_of<is_hex_digit>(digits)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// IPv6address / IPvFuture (RFC 3986 3.2.2), without their brackets.
+bool is_ip_literal(std::string_view text) {
+    const std::size_t dot = text.find('.');
+    if (text.starts_with('v') || text.starts_with('V')) {
+        return dot != npos && dot > 1 && dot + 1 < text.size() &&
+               all_of<is_hex_digit>(text.substr(1, dot - 1)) &&
+               all_of<is_future_char>(text.substr(dot + 1));
+    }
+    in6_addr address{};
+    return inet_pton(AF_INET6, std::string{text}.c_str(), &address) == 1;
 }
 
 constexpr bool is_scheme_char(char c) {
@@ -64,8 +89,8 @@ bool is_authority(std::string_view text) {
     const std::string_view port = text.substr(std::min(host_end + 1, text.size()));
     const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
     return !host.empty() && all_of<is_digit>(port) &&
-           (in_brackets ? all_of<is_address_char>(host.substr(1, host.size() - 2))
-                        : all_of<is_host_char>(host));
+           (in_brackets ? is_ip_literal(host.substr(1, host.size() - 2))
+                        : all_of<is_host_char>(host) && is_percent_encoded(host));
 }
 
 /// scheme "://" authority, then anything: RFC 9112 3.2.2.
@@ -85,8 +110,9 @@ bool is_target(std::string_view target, std::string_view method) {
     if (method == "CONNECT") {
         return is_authority(target) && target.find(':') != npos && is_digit(target.back());
     }
-    return all_of<is_target_char>(target) && (target.starts_with('/') || is_absolute(target) ||
-                                              (target == "*" && method == "OPTIONS"));
+    return all_of<is_target_char>(target) && is_percent_encoded(target) &&
+           (target.starts_with('/') || is_absolute(target) ||
+            (target == "*" && method == "OPTIONS"));
 }
 
 }  // namespace
@@ -224,6 +250,14 @@ RequestParser::Phase RequestParser::phase() const {
     return Phase::idle;
 }
 
+std::string_view RequestParser::method() const {
+    // As far as a head may go: a refusal is the same however the stream is cut.
+    const std::string_view head =
+        std::string_view{buffer_}.substr(request_begin_, limits_.head_bytes_max);
+    const std::size_t end = head.find(' ');
+    return end != npos && is_token(head.substr(0, end)) ? head.substr(0, end) : std::string_view{};
+}
+
 bool RequestParser::take_continue() {
     const bool nothing_sent_yet = phase() == Phase::body && !has_bytes() && body_.size == 0;
     const bool waits = framing_.expects_continue && nothing_sent_yet;
@@ -353,11 +387,16 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
             framing_.keep_alive = framing_.keep_alive || equals_ignoring_case(option, "keep-alive");
         });
     } else if (equals_ignoring_case(name, "Expect")) {
-        if (!equals_ignoring_case(value, "100-continue")) {
+        bool others = false;
+        for_each_element(value, [&](std::string_view expectation) {
+            const bool known = equals_ignoring_case(expectation, "100-continue");
+            framing_.expects_continue = framing_.expects_continue || known;
+            others = others || !known;
+        });
+        if (others) {
             return refuse(417, "expectation_failed",
                           "100-continue is the one expectation met here");
         }
-        framing_.expects_continue = true;
     }
     return Result::need_more;
 }
@@ -408,6 +447,8 @@ RequestParser::Result RequestParser::finish_head() {
         framing_.expects_continue && request_.minor_version == 1 && !has_bytes();
     request_.keep_alive = !framing_.close && (request_.minor_version == 1 || framing_.keep_alive);
     body_.offset = position_ - request_begin_;
+    // At once, and not by doubling; but the client has only stated the length.
+    buffer_.reserve(std::min(position_ + framing_.content_length.value_or(0), reserved_bytes_max));
     if (framing_.chunked) {
         chunks_.emplace(limits_.body_bytes_max, limits_.head_bytes_max);
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/buffer.hpp"
 #include "common/chunked.hpp"
 
 // HTTP/1.1 without any I/O: bytes in, requests out, and the other way round for responses.
@@ -88,6 +89,10 @@ public:
 
     Phase phase() const;
 
+    /// The method of the request that is being read, or was read last; empty until it is known. A
+    /// refusal needs it too: no response to HEAD has a body (RFC 9110 9.3.2).
+    std::string_view method() const;
+
     /// True once for each request whose client waits for "100 Continue" before it sends the body
     /// (RFC 9110 10.1.1); to be asked when next() wants more.
     bool take_continue();
@@ -133,7 +138,7 @@ private:
     std::string_view text(Piece piece) const;
 
     HttpLimits limits_;
-    std::string buffer_;
+    Buffer buffer_;
     std::size_t request_begin_ = 0;  // offset of the first byte of the request being read
     std::size_t position_ = 0;       // offset of the first byte not yet understood
     std::size_t scanned_ = 0;        // no line end before this offset: not looked for twice

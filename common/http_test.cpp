@@ -335,7 +335,7 @@ TEST_CASE("The bytes of a head are looked at once, in however many pieces they c
 
 TEST_CASE("While chunks come, the buffer holds the body and a part of one line, no more") {
     ChunkedDecoder decoder{1000, 1000};
-    std::string buffer = "before";
+    Buffer buffer = "before";
     std::size_t body_end = buffer.size();
     std::size_t raw = body_end;
     std::size_t bytes_beside_body = 0;
@@ -346,7 +346,7 @@ TEST_CASE("While chunks come, the buffer holds the body and a part of one line, 
             bytes_beside_body = std::max(bytes_beside_body, buffer.size() - body_end);
         }
     }
-    CHECK(buffer == "before" + std::string(1000, 'x'));
+    CHECK(std::string{buffer} == "before" + std::string(1000, 'x'));
     CHECK(bytes_beside_body == "1;extension\r"sv.size());
 }
 
@@ -388,6 +388,31 @@ TEST_CASE("The phase says what is waited for") {
         CHECK(phase_after("\n") == Phase::idle);
         CHECK(phase_after("\r\n\r") == Phase::idle);
         CHECK(phase_after("\nG") == Phase::head);
+    }
+}
+
+TEST_CASE("The method is known once its space has come, for refusals too") {
+    RequestParser parser{HttpLimits{.head_bytes_max = 64}};
+    CHECK(parser.method() == "");
+    parser.feed("\r\nHEAD");
+    REQUIRE(parser.next() == Result::need_more);
+    CHECK(parser.method() == "");
+    parser.feed(" / HTTP/1.1\r\n");
+    CHECK(parser.method() == "HEAD");
+    REQUIRE(parser.next() == Result::need_more);
+    CHECK(parser.method() == "HEAD");
+    parser.feed("Host: a\r\n\r\nPUT /");
+    REQUIRE(parser.next() == Result::request);
+    CHECK(parser.method() == "HEAD");
+    REQUIRE(parser.next() == Result::need_more);
+    CHECK(parser.method() == "PUT");
+    for (const char* const none : {"HE\x01"
+                                   "D / HTTP/1.1",
+                                   "HEAD\r\nHost: a\r\n", " / HTTP/1.1"}) {
+        RequestParser refusing{HttpLimits{}};
+        refusing.feed(none);
+        REQUIRE(refusing.next() == Result::refused);
+        CHECK(refusing.method() == "");
     }
 }
 

@@ -35,7 +35,7 @@ std::string read(std::string_view bytes, std::size_t piece_bytes, const HttpLimi
         }
         if (result == Result::refused) {
             check(parser.refusal().status >= 400, "a refusal is an error");
-            return seen + parser.refusal().body;
+            return fmt::format("{}{} {}", seen, parser.method(), parser.refusal().body);
         }
     }
     return seen + (parser.has_bytes() ? "unfinished" : "");
