@@ -65,14 +65,15 @@ awaitable<const Request*> Session::next() {
             break;
         }
         expect_bytes();
+        if (state_ != State::open) {
+            break;
+        }
 
         // Wait first, then read: while a client is silent no buffer waits with it.
-        asio::error_code error;
-        if (!takes_last_look()) {
-            co_await socket_.async_wait(Socket::wait_read,
-                                        asio::redirect_error(use_awaitable, error));
-        }
-        take_bytes(error);
+        asio::error_code called_off;
+        co_await socket_.async_wait(Socket::wait_read,
+                                    asio::redirect_error(use_awaitable, called_off));
+        take_bytes();
     }
     co_await flush();
     co_await linger();
@@ -138,14 +139,19 @@ awaitable<void> Session::flush() {
     output.clear();
 }
 
-/// Sets the deadline, and lets go of all that a silent client has no need of.
+/// Sets the deadline, and lets go of all that a silent client has no need of. Closes where an idle
+/// client's time is over and its last bytes, if any, have begun no request.
 void Session::expect_bytes() {
     const Phase phase = this->phase();
+    if (phase == Phase::idle && timed_phase_ == phase && deadline_.expired()) {
+        state_ = State::closing;
+        return;
+    }
     if (phase != timed_phase_) {
         timed_phase_ = phase;
         due_ = clock_.now() + patience(phase);
     }
-    deadline_.expire_at(due_);
+    deadline_.expire_at(finishing_ && phase == Phase::idle ? clock_.now() : due_);
     if (phase == Phase::idle && !exchange_->parser.has_bytes()) {
         exchange_.reset();
     } else {
@@ -153,25 +159,22 @@ void Session::expect_bytes() {
     }
 }
 
-/// Reads and feeds the parser, or ends the session: with 408 for a client that took too long, with
-/// 400 for one that left in the middle of a request.
-void Session::take_bytes(asio::error_code error) {
-    if (deadline_.expired() && !takes_last_look()) {
-        refuse(error_response(408, "timeout",
-                              fmt::format("the {} took longer than {} ms",
-                                          phase() == Phase::idle   ? "next request"
-                                          : phase() == Phase::head ? "head"
-                                                                   : "body",
-                                          patience(phase()).count())));
+/// Reads and feeds the parser, or ends the session: with 408 for a client that took too long over a
+/// request, with 400 for one that left in the middle of it. An idle client whose time is over may
+/// have sent a request meanwhile: that one is read.
+void Session::take_bytes() {
+    if (deadline_.expired() && phase() != Phase::idle) {
+        refuse(error_response(
+            408, "timeout",
+            fmt::format("the {} took longer than {} ms", phase() == Phase::head ? "head" : "body",
+                        patience(phase()).count())));
         return;
     }
+    asio::error_code error;
     const std::span<char> buffer = read_buffer();
     const std::size_t bytes = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
     if (error == asio::error::would_block) {
-        if (takes_last_look()) {
-            state_ = State::closing;
-        }
-        return;  // woken for nothing: next() waits again
+        return;  // woken for nothing: next() waits again, unless the time is over
     }
     if (error == asio::error::eof && phase() != Phase::idle) {
         refuse(error_response(400, "bad_request", "the connection ended inside a request"));
@@ -209,10 +212,16 @@ void Session::append(const Response& response, const Request& request) {
         current.now = clock_.now();
     }
     append_response(current.output, response, request, current.now);
+    const bool client_error = response.status >= 400 && response.status <= 499;
+    if (refusal_told_ && (client_error || response.status == 501 || response.status == 505)) {
+        refusal_told_();
+    }
 }
 
 void Session::refuse(const Response& response) {
-    append(response, {});
+    Request request;
+    request.method = exchange().parser.method();
+    append(response, request);
     refused_ = true;
     state_ = State::closing;
 }

@@ -3,6 +3,7 @@
 #include <asio.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,7 +27,9 @@ struct SessionLimits {
 void add_session_limits(CommandLine& command_line, SessionLimits& limits);
 
 /// One client's connection. It trusts nobody: what comes is bounded, timed and checked, and every
-/// refusal is answered in words. A client's error ends its session and is never an exception.
+/// refusal is answered in words. A client's error ends its session and is never an exception. A
+/// connection that brings no byte of a request in time closes without a word: a client that keeps
+/// it would take a response for the one to its next request.
 class Session {
 public:
     /// Refers to all three, which outlive it. Nobody else uses the socket meanwhile.
@@ -47,6 +50,12 @@ public:
     /// where there is none. Only a client that did no more than look, by GET or HEAD, may go on
     /// looking: true for such a one. To be called on the session's thread.
     bool finish();
+
+    /// Has `told` called, on the session's thread, for each response that refuses a request as
+    /// senseless, whether the session refused it or reply() was given the response: its status is
+    /// 400 to 499, 501 or 505. A 503 is none of these, and an idle connection that closes has no
+    /// response. To be called before the first next().
+    void on_refusal(std::function<void()> told) { refusal_told_ = std::move(told); }
 
     Executor get_executor() { return socket_.get_executor(); }
 
@@ -69,9 +78,8 @@ private:
         Clock::time_point now;  // ... and when the first of them was given
     };
 
-    bool takes_last_look() const { return finishing_ && phase() == Phase::idle; }
     void expect_bytes();
-    void take_bytes(asio::error_code error);
+    void take_bytes();
     bool send_now();
     awaitable<void> linger();
     void append(const Response& response, const Request& request);
@@ -87,6 +95,7 @@ private:
     std::unique_ptr<Exchange> exchange_;  // null while the client is silent between two requests
     std::optional<Phase> timed_phase_;    // what the client is expected to finish ...
     Clock::time_point due_;               // ... and by when: more bytes buy no more time
+    std::function<void()> refusal_told_;  // told of each refusal
     bool refused_ = false;                // the client may be sending what nobody will read
     bool looking_ = false;                // its last request changed nothing
     bool finishing_ = false;              // its next answer is the last one

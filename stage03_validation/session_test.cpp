@@ -73,11 +73,15 @@ private:
     time_point now_{1000h};
 };
 
-/// Answers each request with its own body.
-awaitable<void> echo(Socket socket, SessionLimits limits, const Clock& clock, bool& ended) {
+/// Answers each request with its own body, and with the status that its target names, such as /404.
+awaitable<void> echo(Socket socket, SessionLimits limits, const Clock& clock, bool& ended,
+                     int& refusals) {
     Session session{socket, limits, clock};
+    session.on_refusal([&refusals] { ++refusals; });
     while (const Request* request = co_await session.next()) {
-        session.reply({.body = std::string{request->body}});
+        const std::string status{request->path().substr(1)};
+        session.reply({.status = status.empty() ? 200 : std::stoi(status),
+                       .body = std::string{request->body}});
     }
     ended = true;
 }
@@ -87,7 +91,7 @@ class Echo {
 public:
     explicit Echo(const SessionLimits& limits = {}, const Clock& clock = Clock::steady())
         : sockets_{io_} {
-        asio::co_spawn(io_, echo(std::move(sockets_.server), limits, clock, ended_),
+        asio::co_spawn(io_, echo(std::move(sockets_.server), limits, clock, ended_, refusals_),
                        stop_on_exception);
     }
 
@@ -110,7 +114,15 @@ public:
         return run_until([&] { return ended_; });
     }
 
+    /// Runs until the session's timer has looked at the clock, and not one step further.
+    void run_until_looked_once(const ManualClock& clock) {
+        run_until([&, looks = clock.looks] { return clock.looks > looks; });
+    }
+
     bool ended() const { return ended_; }
+
+    /// How many refusals the session has told of.
+    int refusals() const { return refusals_; }
 
     /// The client reads nothing from here on.
     void deafen() { deaf_ = true; }
@@ -138,6 +150,7 @@ private:
     }
 
     bool ended_ = false;  // outlives io_, in whose coroutines it is set
+    int refusals_ = 0;    // so does this
     bool deaf_ = false;
     std::string received_;
     asio::io_context io_;
@@ -296,7 +309,7 @@ TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
         std::string_view refusal;
     };
     const auto [phase, bytes, more, refusal] =
-        GENERATE(Row{"idle", "", "\r\n", "the next request took longer than 1000 ms"},
+        GENERATE(Row{"idle", "", "\r\n", ""},  // there was no request: there is no response
                  Row{"head", "POST / HTTP/1.1\r\nHost: a\r\n", "X: y\r\n",
                      "the head took longer than 2000 ms"},
                  Row{"body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", "x",
@@ -329,7 +342,93 @@ TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
     CHECK(echo.receive_until_looked(clock).find(" 408 ") == std::string::npos);
     CHECK(!echo.ended());
     clock.advance(1ms);
-    CHECK(echo.receive_to_end().find(refusal) != std::string::npos);
+    const std::string& received = echo.receive_to_end();
+    CHECK(received.find(refusal) != std::string::npos);
+    CHECK(count(received, "HTTP/1.1 408 ") == (phase == "idle" ? 0 : 1));
+}
+
+TEST_CASE("An idle connection closes without a word, but for a request that came by then") {
+    SessionLimits limits;
+    limits.idle_ms = 1000ms;
+    ManualClock clock;
+    Echo echo{limits, clock};
+    std::string before;
+    SECTION("from the beginning of a connection") {}
+    SECTION("after a response") {
+        echo.send(request("first"));
+        before = echo.receive_until("first");
+    }
+    echo.receive_until_looked(clock);
+    clock.advance(limits.idle_ms);
+    SECTION("nothing has come") {
+        CHECK(echo.receive_to_end() == before);
+        CHECK(echo.refusals() == 0);
+    }
+    // The session has been woken here, and has yet to take its last look.
+    SECTION("an empty line has come") {
+        echo.run_until_looked_once(clock);
+        echo.send("\r\n");
+        CHECK(echo.receive_to_end() == before);
+    }
+    SECTION("a request has come") {
+        echo.run_until_looked_once(clock);
+        echo.send(request("in time"));
+        echo.receive_until("in time");
+        echo.receive_until_looked(clock);
+        CHECK(!echo.ended());
+    }
+}
+
+TEST_CASE("A refusal of HEAD has no body, whoever notices that there is something to refuse") {
+    SessionLimits limits;
+    limits.linger_ms = 0ms;
+    ManualClock clock;
+    Echo echo{limits, clock};
+    SECTION("the parser") {
+        echo.send("HEAD / HTTP/2.0\r\n");
+        echo.receive_until(" 505 ");
+    }
+    SECTION("a deadline, before the request line has come whole") {
+        echo.send("HEAD /");
+        echo.receive_until_looked(clock);
+        clock.advance(limits.head_ms);
+        echo.receive_until(" 408 ");
+    }
+    SECTION("a deadline, when the head has come whole") {
+        echo.send("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+        echo.receive_until_looked(clock);
+        clock.advance(limits.body_ms);
+        echo.receive_until(" 408 ");
+    }
+    SECTION("the end of the connection") {
+        echo.send("HEAD / HTTP/1.1\r\n");
+        echo.client().shutdown(Socket::shutdown_send);
+        echo.receive_until(" 400 ");
+    }
+    CHECK(echo.receive_to_end().ends_with("\r\n\r\n"));
+    CHECK(echo.refusals() == 1);
+}
+
+TEST_CASE("Each response that refuses a request as senseless is told of, once") {
+    struct Row {
+        std::string_view bytes;
+        int refusals;
+    };
+    const auto [bytes, refusals] =
+        GENERATE(Row{"", 0}, Row{"\r\n", 0}, Row{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+                 Row{"GET /202 HTTP/1.1\r\nHost: a\r\n\r\nGET /503 HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+                 Row{"GET /399 HTTP/1.1\r\nHost: a\r\n\r\nGET /500 HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+                 Row{"GET /400 HTTP/1.1\r\nHost: a\r\n\r\nGET /499 HTTP/1.1\r\nHost: a\r\n\r\n", 2},
+                 Row{"GET /404 HTTP/1.1\r\nHost: a\r\n\r\nno HTTP\r\n", 2},
+                 Row{"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/2.0\r\n", 1},
+                 Row{"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", 1},
+                 Row{"GET / HT", 1});
+    CAPTURE(bytes);
+    Echo echo;
+    echo.send(bytes);
+    echo.client().shutdown(Socket::shutdown_send);
+    echo.receive_to_end();
+    CHECK(echo.refusals() == refusals);
 }
 
 TEST_CASE("A client has its time to take answers, and no more", "[waits]") {
