@@ -7,8 +7,8 @@
 Exits with 0; with 1 and a sentence on what was expected and what was there; with 77 where there is no Chromium,
 or with 1 for that, too, where UNFREEZE_BROWSER=required is set.
 """
-import concurrent.futures, contextlib, fcntl, http.client, json, os, re
-import shutil, signal, subprocess, sys, tempfile, time
+import concurrent.futures, contextlib, fcntl, http.client, http.server, json, os, re
+import shutil, signal, subprocess, sys, tempfile, threading, time
 
 PATIENCE_S = 15   # for one condition
 OVERALL_S = 60    # for all of it: an alarm ends whatever lasts longer
@@ -62,6 +62,26 @@ class Server:
                 statuses += threads.map(lambda _: self.ask("POST", "/", EVENT)[0], range(100))
         expect("202 or 503 for each event", set(statuses) <= {202, 503}, set(statuses))
         return statuses
+
+
+def proxy(server, prefix, ends):
+    """Serves what `server` serves under `prefix`, and nothing else, as a reverse proxy does. Returns its address."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, text = (404, "") if not self.path.startswith(prefix) else \
+                server.ask("GET", "/" + self.path.removeprefix(prefix))
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_):
+            pass
+
+    listener = ends.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    ends.callback(listener.shutdown)
+    return "127.0.0.1:%d" % listener.server_port
 
 
 class Browser:
@@ -184,6 +204,11 @@ def check_console(browser):
     expect("no error in the page's console", not errors, errors)
 
 
+def check_prefix(server, browser, ends):
+    browser.open(f"http://{proxy(server, '/unfreeze/', ends)}/unfreeze/")
+    browser.wait_for("state", "live")
+
+
 def check_drain(server, browser):
     server.load(1)
     wait_for("events pending", lambda: browser.text("pending"), lambda seen: seen not in ("–", "0"))
@@ -220,7 +245,9 @@ def main(arguments):
             check_looks(browser)
             check_keyboard(browser)
             check_console(browser)
-            print("the page shows what the server counts, asks once a second, and can be read and paused")
+            check_prefix(server, browser, ends)
+            print("the page shows what the server counts, asks once a second, can be read and paused, "
+                  "and works under a proxy's prefix")
     return 0
 
 
