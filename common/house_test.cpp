@@ -138,7 +138,8 @@ TEST_CASE("There is one namespace, and no name says in which stage it stands") {
     }
 }
 
-TEST_CASE("The wall clock is asked for the Date field and for nothing else: it may jump") {
+TEST_CASE("Only the Date field and the time of the server's start come from the wall clock") {
+    // It may jump, so nothing is measured by it. monitor.cpp asks once, and shows what it was told.
     const std::regex wall_clock{"system_clock|gettimeofday|CLOCK_REALTIME|\\btime\\(nullptr\\)"};
     std::set<std::string> asked_in;
     for (const path& room : rooms()) {
@@ -150,7 +151,7 @@ TEST_CASE("The wall clock is asked for the Date field and for nothing else: it m
             }
         }
     }
-    CHECK(asked_in == std::set<std::string>{"http.cpp"});
+    CHECK(asked_in == std::set<std::string>{"http.cpp", "monitor.cpp"});
 }
 
 TEST_CASE("Neighbouring servers differ by no more than their budget") {

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <iterator>
 
 namespace unfreeze {
 namespace {
+
+/// When this process started. It never changes, so it tells one process from the next.
+const std::chrono::system_clock::time_point process_start = std::chrono::system_clock::now();
 
 /// A client's browser is to run what the page brings along, and to load nothing else.
 constexpr std::string_view page_fields =
@@ -133,7 +137,13 @@ std::string to_exposition(const Metrics& metrics, const Levels& levels) {
     text.add("queue_wait_seconds", "Time that events have waited for a worker.", metrics.queued);
     text.add("event_duration_seconds", "Time from an event's acceptance to the end of its work.",
              metrics.processed);
-    return text.take();
+    // Prometheus' own name for it, which its functions and dashboards know.
+    return text.take() +
+           fmt::format(
+               "# HELP process_start_time_seconds When the server started, as Unix time.\n"
+               "# TYPE process_start_time_seconds gauge\n"
+               "process_start_time_seconds {:.3f}\n",
+               std::chrono::duration<double>{process_start.time_since_epoch()}.count());
 }
 
 }  // namespace unfreeze

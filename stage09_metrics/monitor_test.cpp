@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <set>
 #include <sstream>
 #include <vector>
@@ -119,6 +120,8 @@ TEST_CASE("The page brings along all that it needs") {
         INFO(foreign);
         CHECK(text.find(foreign) == std::string::npos);
     }
+    // From the page's own folder: a proxy may have moved it away from the root.
+    CHECK(text.find("fetch('metrics'") != std::string::npos);
 }
 
 /// The rules of the text format, version 0.0.4, as far as we use it: HELP and TYPE stand before
@@ -187,4 +190,18 @@ TEST_CASE("The exposition is what Prometheus reads") {
         INFO(text);
         CHECK(text.find(fmt::format("\n{}\n", sample)) != std::string::npos);
     }
+}
+
+TEST_CASE("The exposition says when the process started, so that a restart shows") {
+    const std::string text = to_exposition({}, {});
+    const std::string name = "\nprocess_start_time_seconds ";
+    const std::size_t found = text.find(name);
+    REQUIRE(found != std::string::npos);
+    CHECK(text.find("\n# TYPE process_start_time_seconds gauge\n") != std::string::npos);
+    const double now =
+        std::chrono::duration<double>{std::chrono::system_clock::now().time_since_epoch()}.count();
+    const double start = std::stod(text.substr(found + name.size()));
+    CHECK(start <= now);
+    CHECK(start > now - 600);
+    CHECK(to_exposition({}, {}).substr(found) == text.substr(found));
 }
