@@ -2,19 +2,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "stage04_state/name_hash.hpp"
+
 namespace unfreeze {
 
-/// Who has how much. No user is ever forgotten: UserLimit bounds how many there are.
-using Balances = std::unordered_map<std::string, std::int64_t>;
+/// Each user's balance. No user is ever removed: UserLimit bounds how many there are.
+using Balances = std::unordered_map<std::string, std::int64_t, NameHash, std::equal_to<>>;
 
-/// A user's balance: 0 for one never heard of, who is not remembered for being asked about.
-inline std::int64_t balance_of(const Balances& balances, const std::string& user) {
+/// A user's balance: 0 for an unknown user, whom the question does not add to the map.
+inline std::int64_t balance_of(const Balances& balances, std::string_view user) {
     const auto found = balances.find(user);
     return found == balances.end() ? 0 : found->second;
 }
@@ -54,7 +58,7 @@ public:
 private:
     const std::size_t users_max_;
     std::mutex mutex_;  // guards the users
-    std::unordered_set<std::string> users_;
+    std::unordered_set<std::string, NameHash, std::equal_to<>> users_;
 };
 
 }  // namespace unfreeze

@@ -1,4 +1,5 @@
-// What the map costs beside simpler ones and those of libraries.
+// What the map costs beside simpler ones and those of libraries, and how long one addition holds a
+// lock while the map grows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -18,10 +20,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "common/command_line.hpp"
 #include "common/csv.hpp"
+#include "stage04_state/colliding_names.hpp"
 #include "stage08_sharding/sharded_map.hpp"
 
 #if defined(UNFREEZE_HAVE_TBB)
@@ -37,12 +41,8 @@ using namespace unfreeze;
 
 constexpr std::size_t shard_count = 64;
 
-/// One hash for all, and nobody makes a std::string to look a name up.
-struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-};
-
-// One adapter each: add and get are for any thread, total is for when all is quiet.
+// One adapter each: any thread calls add and get, and total() is called when no other thread runs.
+// All have the same hash, and none makes a std::string to look a name up.
 
 template <std::size_t shards>
 struct Ours {
@@ -57,26 +57,26 @@ struct Ours {
     ShardedMap<> map{shards};
 };
 
-/// What "one lock" is, but for its lock: whoever gets shuts out those alone who add.
+/// The same map as "one lock" has, with a lock that lets all threads in that only read.
 struct Shared {
     static constexpr const char* name = "shared_mutex";
-    void add(std::string_view user) {
-        const std::size_t hash = FlatSums::hash_of(user);
+    void add(const std::string& user) {
         const std::lock_guard lock{mutex};
-        sums.update(user, hash, [](std::int64_t before) { return saturating_add(before, 1); });
+        add_to_balance(sums, user, 1);
     }
     std::int64_t get(std::string_view user) {
-        const std::size_t hash = FlatSums::hash_of(user);
         const std::shared_lock lock{mutex};
-        return sums.get(user, hash);
+        return balance_of(sums, user);
     }
     std::int64_t total() {
         std::int64_t sum = 0;
-        sums.for_each([&](std::string_view, std::int64_t one) { sum += one; });
+        for (const auto& [user, one] : sums) {
+            sum += one;
+        }
         return sum;
     }
     std::shared_mutex mutex;
-    FlatSums sums;
+    Balances sums;
 };
 
 #if defined(UNFREEZE_HAVE_TBB)
@@ -86,8 +86,9 @@ struct Tbb {
     static constexpr const char* name = "oneTBB";
     struct HashCompare {
         using is_transparent = void;
-        std::size_t hash(std::string_view user) const { return Hash{}(user); }
+        std::size_t hash(std::string_view user) const { return name_hash(user); }
         bool equal(std::string_view one, std::string_view other) const { return one == other; }
+        NameHash name_hash;
     };
     using Map = tbb::concurrent_hash_map<std::string, std::int64_t, HashCompare>;
     void add(std::string_view user) {
@@ -111,8 +112,8 @@ struct Tbb {
 #endif
 
 #if defined(UNFREEZE_HAVE_BOOST)
-/// Shards as ours, and in each one array as ours, but of groups of fifteen places, which are asked
-/// for a name all at once.
+/// Shards as ours, with a flat map in each: the names lie in an array, in groups of fifteen that
+/// are searched at once.
 struct Boost {
     static constexpr const char* name = "Boost, sharded";
     void add(std::string_view user) {
@@ -142,9 +143,10 @@ struct Boost {
     }
     struct alignas(64) Shard {
         std::mutex mutex;
-        boost::unordered_flat_map<std::string, std::int64_t, Hash, std::equal_to<>> map;
+        boost::unordered_flat_map<std::string, std::int64_t, NameHash, std::equal_to<>> map;
     };
-    Shard& shard_of(std::string_view user) { return shards[Hash{}(user) % shard_count]; }
+    Shard& shard_of(std::string_view user) { return shards[hash(user) % shard_count]; }
+    NameHash hash;
     std::array<Shard, shard_count> shards;
 };
 #endif
@@ -209,7 +211,7 @@ double measure_millions(Map& map, const Load& load) {
             std::int64_t my_missed = 0;
             start.arrive_and_wait();
             for (; !stop.load(std::memory_order_relaxed); ++my_operations) {
-                const std::string_view name = load.names[load.turns[next]];
+                const std::string& name = load.names[load.turns[next]];
                 next = next + 1 < load.turns.size() ? next + 1 : 0;
                 if (my_operations % 10 < load.gets) {
                     my_missed += map.get(name) == 0 ? 1 : 0;
@@ -298,13 +300,87 @@ void measure_table(const std::vector<std::size_t>& thread_counts, int gets, std:
     }
 }
 
+/// Processor time of the calling thread: while it waits for its core, the clock stands still.
+std::chrono::nanoseconds thread_time() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
+/// Adds 1 for each name to an empty map and prints the longest addition. Then does the same with a
+/// map of its own for the mean, with no clock between the additions. The least of five rounds
+/// counts.
+template <typename Map, typename... Arguments>
+void print_stall(const std::string& map_name, const std::string& names_name,
+                 const std::vector<std::string>& names, const Arguments&... arguments) {
+    std::chrono::nanoseconds longest = std::chrono::nanoseconds::max();
+    std::chrono::nanoseconds all = std::chrono::nanoseconds::max();
+    for (int round = 0; round < 5; ++round) {
+        Map timed{arguments...};
+        std::chrono::nanoseconds longest_here{0};
+        for (const std::string& name : names) {
+            const auto start = thread_time();
+            timed.add(name, 1);
+            longest_here = std::max(longest_here, thread_time() - start);
+        }
+        longest = std::min(longest, longest_here);
+        Map map{arguments...};
+        const auto start = thread_time();
+        for (const std::string& name : names) {
+            map.add(name, 1);
+        }
+        all = std::min(all, thread_time() - start);
+    }
+    fmt::print("{:<21} {:>7} {:<9} {:>8.0f} µs {:>8.2f} µs\n", map_name, names.size(), names_name,
+               static_cast<double>(longest.count()) / 1e3,
+               static_cast<double>(all.count()) / 1e3 / static_cast<double>(names.size()));
+    std::fflush(stdout);
+}
+
+/// One lock and std::hash, whose collisions a client can choose.
+struct WithStdHash {
+    void add(const std::string& user, std::int64_t amount) {
+        const std::lock_guard lock{mutex};
+        std::int64_t& sum = sums[user];
+        sum = saturating_add(sum, amount);
+    }
+    std::mutex mutex;
+    std::unordered_map<std::string, std::int64_t> sums;
+};
+
+void measure_stalls() {
+    std::vector<std::string> ordinary;
+    while (ordinary.size() < 100'000) {
+        ordinary.push_back(fmt::format("user{}", ordinary.size()));
+    }
+    const std::vector<std::string> chosen = colliding_names(20'000);
+    fmt::print("map                     names           longest add        mean\n");
+    print_stall<WithStdHash>("one lock, std::hash", "ordinary", ordinary);
+    print_stall<WithStdHash>("one lock, std::hash", "chosen", chosen);
+    for (const std::size_t shards : {std::size_t{1}, shard_count}) {
+        for (const std::size_t names_max : {0U, 100'000U}) {
+            const std::string name =
+                fmt::format("{}{}", shards == 1 ? "one lock" : fmt::format("{} shards", shards),
+                            names_max == 0 ? "" : ", reserved");
+            print_stall<ShardedMap<>>(name, "ordinary", ordinary, shards, names_max);
+            print_stall<ShardedMap<>>(name, "chosen", chosen, shards, names_max);
+        }
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     std::string file = "/dev/null";
+    bool stalls = false;
     CommandLine command_line{"What the map costs beside simpler ones and those of libraries."};
     command_line.add("--csv", file, "file for the rows");
+    command_line.add("--stalls", stalls, "print how long additions take while a map grows");
     command_line.parse(argc, argv);
+    if (stalls) {
+        measure_stalls();
+        return 0;
+    }
     std::FILE* const csv = open_csv(file);
     fmt::print(csv, "gets_in_ten,users,turns,threads");
     for_each_map([&]<typename Map>() { fmt::print(csv, ",\"{}\"", Map::name); });
