@@ -18,7 +18,7 @@ constexpr struct {
     int stage;
     int changed_lines;
 } diff_budget[] = {{2, 26}, {3, 54}, {4, 59}, {5, 57}, {6, 33},
-                   {7, 27}, {8, 23}, {9, 30}, {10, 33}};
+                   {7, 27}, {8, 23}, {9, 31}, {10, 33}};
 
 constexpr std::size_t server_lines_max = 163;
 constexpr std::ptrdiff_t variant_lines_max = 20;

@@ -212,10 +212,6 @@ void Session::append(const Response& response, const Request& request) {
         current.now = clock_.now();
     }
     append_response(current.output, response, request, current.now);
-    const bool client_error = response.status >= 400 && response.status <= 499;
-    if (refusal_told_ && (client_error || response.status == 501 || response.status == 505)) {
-        refusal_told_();
-    }
 }
 
 void Session::refuse(const Response& response) {
@@ -223,6 +219,9 @@ void Session::refuse(const Response& response) {
     request.method = exchange().parser.method();
     append(response, request);
     refused_ = true;
+    if (refusal_told_) {
+        refusal_told_();
+    }
     state_ = State::closing;
 }
 

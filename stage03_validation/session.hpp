@@ -51,10 +51,9 @@ public:
     /// looking: true for such a one. To be called on the session's thread.
     bool finish();
 
-    /// Has `told` called, on the session's thread, for each response that refuses a request as
-    /// senseless, whether the session refused it or reply() was given the response: its status is
-    /// 400 to 499, 501 or 505. A 503 is none of these, and an idle connection that closes has no
-    /// response. To be called before the first next().
+    /// Has `told` called, on the session's thread, for each request that the session refuses itself:
+    /// its bytes make no sense, are too many, or come too slowly. To be called before the first
+    /// next().
     void on_refusal(std::function<void()> told) { refusal_told_ = std::move(told); }
 
     Executor get_executor() { return socket_.get_executor(); }
@@ -95,7 +94,7 @@ private:
     std::unique_ptr<Exchange> exchange_;  // null while the client is silent between two requests
     std::optional<Phase> timed_phase_;    // what the client is expected to finish ...
     Clock::time_point due_;               // ... and by when: more bytes buy no more time
-    std::function<void()> refusal_told_;  // told of each refusal
+    std::function<void()> refusal_told_;  // told of each request that it refuses
     bool refused_ = false;                // the client may be sending what nobody will read
     bool looking_ = false;                // its last request changed nothing
     bool finishing_ = false;              // its next answer is the last one

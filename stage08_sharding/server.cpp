@@ -62,7 +62,7 @@ struct Server {
     UserLimit users{options.users_max};
     ConnectionLimit connections{io.first(), options.connections_max};
     JobQueue<Event> queue{options.queue_capacity, options.workers};
-    ShardedMap<TimedLock<std::mutex>> balances{options.shards};
+    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards};
     LockReport report{io.first()};
 };
 
@@ -73,7 +73,7 @@ Response answer(const Request& request, Server& server) {
         return *refusal;
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances.get(query->user));
+        return balance_response(query->user, server.balances.get(query->user, query_wait_max));
     }
     return push_response(server.queue.try_push(std::get<Event>(std::move(message))));
 }

@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +18,7 @@ namespace unfreeze {
 /// lie in different shards never wait for each other. Any thread may call anything. A sum comes out
 /// as a copy, because a reference would outlive the lock that guards it.
 /// Lock locks a shard's mutex as std::unique_lock does, and may also measure.
-template <typename Lock = std::unique_lock<std::mutex>>
+template <typename Lock = std::unique_lock<std::timed_mutex>>
 class ShardedMap {
 public:
     /// The number of shards is a power of two and stays: names that moved while others look for
@@ -60,6 +62,14 @@ public:
         return balance_of(shard.sums, name);
     }
 
+    /// The same, or nothing if another thread holds the shard's lock for longer than `patience`.
+    std::optional<std::int64_t> get(std::string_view name,
+                                    std::chrono::milliseconds patience) const {
+        const Shard& shard = shards_[shard_of(name)];
+        const std::unique_lock lock{shard.mutex, patience};
+        return lock ? std::optional{balance_of(shard.sums, name)} : std::nullopt;
+    }
+
     /// Calls visit(name, sum) for each name, under the lock of its shard, one shard after the
     /// other; so visit must not use the map. The name is a view that lasts as long as the call.
     /// What visit sees of one shard is of one moment. The whole is not: of two updates that were
@@ -91,7 +101,7 @@ private:
     /// On its own cache line: two locks on one line would slow each other down, although no thread
     /// takes both.
     struct alignas(64) Shard {
-        mutable std::mutex mutex;  // guards the sums
+        mutable std::timed_mutex mutex;  // guards the sums
         Balances sums;
     };
 

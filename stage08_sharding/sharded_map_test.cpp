@@ -1,6 +1,7 @@
 #include "stage08_sharding/sharded_map.hpp"
 
 #include <fmt/format.h>
+#include <optional>
 
 #include <algorithm>
 #include <atomic>
@@ -50,6 +51,25 @@ bool independent(const std::string& name, const std::string& other, ShardedMap<>
 }
 
 }  // namespace
+
+TEST_CASE("A look-up gives up a lock that is held for too long") {
+    ShardedMap<> map{1};
+    map.add("alice", 7);
+    std::promise<void> held;
+    std::promise<void> let_go;
+    std::jthread holder{[&] {
+        map.update("bob", [&](std::int64_t before) {
+            held.set_value();
+            let_go.get_future().wait();
+            return before;
+        });
+    }};
+    held.get_future().wait();
+    CHECK(map.get("alice", std::chrono::milliseconds{20}) == std::nullopt);
+    let_go.set_value();
+    holder.join();
+    CHECK(map.get("alice", std::chrono::milliseconds{20}) == 7);
+}
 
 TEST_CASE("A sum is what was added, and 0 where nothing was") {
     ShardedMap<> map{4};
@@ -156,7 +176,7 @@ TEST_CASE("One shard is a map with one lock, 65,536 are hardly more than one for
 }
 
 TEST_CASE("Whoever updates learns how long the lock was waited for, and held") {
-    ShardedMap<TimedLock<std::mutex>> map{4};
+    ShardedMap<TimedLock<std::timed_mutex>> map{4};
     const TimedLock lock = map.update("alice", [](std::int64_t before) {
         std::this_thread::sleep_for(10ms);
         return before;

@@ -64,6 +64,34 @@ TEST_CASE("Every server with balances bounds its users, and the length of their 
     }
 }
 
+TEST_CASE("What the parser refuses is counted as invalid, as what the server refuses is") {
+    const std::size_t stage = GENERATE(9, 10);
+    ServerProcess server = quick_server(stage, "--head-ms 200 --linger-ms 0");
+    const Target& target = server.target();
+    const auto invalid = [&] {
+        Connection connection{target};
+        const std::string text =
+            answer_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n");
+        constexpr std::string_view name = "\nunfreeze_requests_invalid_total ";
+        return std::stoi(text.substr(text.find(name) + name.size()));
+    };
+    int expected = 0;
+    for (const auto& [request, status] :
+         {std::pair{post("{}"), 400},
+          {"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+          {"no HTTP\r\n", 400},
+          {"GET / HTTP/2.0\r\n", 505},
+          {"GET / HTTP/1.1\r\n", 408},
+          {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413},
+          {"GET / HTTP/1.1\r\n" + std::string(9'000, 'x'), 431}}) {
+        INFO(request.substr(0, 40));
+        Connection connection{target};
+        REQUIRE(connection.send(request));
+        CHECK(status_of(connection.receive()) == status);
+        CHECK(invalid() == ++expected);
+    }
+}
+
 TEST_CASE("Nobody is refused while a worker is idle") {
     const auto [name, flags, events] = GENERATE(table<std::string, std::string, int>(
         {{"stage05_backpressure", "", 11},

@@ -69,7 +69,7 @@ struct Server {
     ConnectionLimit connections{io.first(), options.connections_max};
     JobQueue<Job> queue{options.queue_capacity, options.workers};
     Metrics metrics = {};
-    ShardedMap<TimedLock<std::mutex>> balances{options.shards};
+    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards};
     LockReport report = {};
     Sessions sessions = {};
 };
@@ -86,7 +86,7 @@ Response answer(const Request& request, Server& server) {
         return show(*view, server.metrics, levels);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances.get(query->user));
+        return balance_response(query->user, server.balances.get(query->user, query_wait_max));
     }
     server.metrics.events.received.add();
     const PushStatus pushed = server.queue.try_push({std::get<Event>(std::move(message))});
@@ -100,6 +100,7 @@ Response answer(const Request& request, Server& server) {
 awaitable<void> handle(Socket socket, Server& server) {
     const Gauge::One open{server.metrics.connections};
     Session session{socket, server.options.limits};
+    session.on_refusal([&] { server.metrics.invalid.add(); });
     const Sessions::Entry entry{server.sessions, session};
     while (const Request* request = co_await session.next()) {
         session.reply(answer(*request, server));
