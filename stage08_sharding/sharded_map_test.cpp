@@ -165,6 +165,22 @@ TEST_CASE("Names chosen to collide cost no more than others") {
     CHECK(time_to_add(chosen) < 4 * of_ordinary);
 }
 
+TEST_CASE("The names of one shard are spread over the buckets of its map") {
+    const ShardedMap<> map{64};
+    Balances of_one_shard;
+    for (int i = 0; of_one_shard.size() < 1'000; ++i) {
+        const std::string name = fmt::format("user{}", i);
+        if (map.shard_of(name) == 0) {
+            of_one_shard.emplace(name, 0);
+        }
+    }
+    std::size_t largest = 0;
+    for (std::size_t i = 0; i < of_one_shard.bucket_count(); ++i) {
+        largest = std::max(largest, of_one_shard.bucket_size(i));
+    }
+    CHECK(largest < 20);  // one on average
+}
+
 TEST_CASE("One shard is a map with one lock, 65,536 are hardly more than one for each name") {
     const std::size_t shards = GENERATE(1u, 2u, 65'536u);
     ShardedMap<> map{shards};
