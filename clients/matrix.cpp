@@ -90,9 +90,9 @@ void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
         while (threads.size() < at_a_time) {
             threads.push_back(std::async(std::launch::async, try_next));
         }
-    } catch (const std::system_error&) {
+    } catch (const std::system_error& error) {
         next = cells.size();
-        throw;
+        throw std::system_error{error.code(), "no more threads can be started"};
     }
     for (std::future<void>& thread : threads) {
         thread.get();
