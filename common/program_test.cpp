@@ -238,32 +238,29 @@ TEST_CASE("A program that is given too little says so in one sentence, or works"
     std::size_t refused = 0;
     for (const Command& command : programs) {
         for (const std::vector<std::string>& limit : limits) {
-            Process process{with_exit_status(command.run_by(limit))};
+            Process process{command.run_by(limit).with(Output::kept_with_errors)};
             std::optional<std::string> where;
-            std::optional<std::string> status;
             bool works = false;
             for (const auto start = steady_clock::now();
-                 !works && !status && steady_clock::now() < start + 20s;) {
-                status = process.wait_for_line("exit ", 10ms);
+                 !works && !process.ended() && steady_clock::now() < start + 20s;) {
+                process.wait_for_end(10ms);
                 where = process.wait_for_line("listening on ", 0ms);
                 works = where && (probe(parse_target(*where).value(), 100ms) ||
                                   process.wait_for_output("turned away: ", 0ms));
             }
             INFO(fmt::format("{} {}", name_of(command), fmt::join(limit, " ")));
             INFO(process.output());
-            if (works || status == "0") {
+            if (works || process.exit_status() == 0) {
                 continue;
             }
-            REQUIRE(status);
-            if (status == "127") {  // the dynamic loader's: there is no program yet
-                CHECK(process.output().find("error while loading shared libraries") !=
-                      std::string::npos);
+            REQUIRE(process.ended());
+            const std::string output = output_with_exit_status(process, 5s);
+            if (process.exit_status() == 127) {  // the dynamic loader's: there is no program yet
+                CHECK(output.find("error while loading shared libraries") != std::string::npos);
                 continue;
             }
-            CHECK(status == "2");
-            CHECK(std::regex_match(process.output(),
-                                   std::regex{"((listening on|probe) .*\n)*" + name_of(command) +
-                                              ": [^\n]+\nexit 2\n"}));
+            CHECK(std::regex_match(output, std::regex{"((listening on|probe) .*\n)*" +
+                                                      name_of(command) + ": [^\n]+\nexit 2\n"}));
             ++refused;
         }
     }

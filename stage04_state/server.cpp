@@ -27,7 +27,7 @@ Options parse_options(int argc, char** argv) {
     add_listen_options(command_line, options.listen);
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
-    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
+    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
     command_line.parse(argc, argv);
     return options;
 }

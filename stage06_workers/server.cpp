@@ -37,7 +37,7 @@ Options parse_options(int argc, char** argv) {
     add_listen_options(command_line, options.listen);
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
-    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
+    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
     command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
     command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
     command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");

@@ -43,7 +43,7 @@ Options parse_options(int argc, char** argv) {
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
     command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
-    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
+    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
     command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
     command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
     command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
@@ -62,7 +62,7 @@ struct Server {
     UserLimit users{options.users_max};
     ConnectionLimit connections{io.first(), options.connections_max};
     JobQueue<Event> queue{options.queue_capacity, options.workers};
-    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards};
+    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards, options.users_max};
     LockReport report{io.first()};
 };
 

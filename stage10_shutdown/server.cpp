@@ -48,7 +48,7 @@ Options parse_options(int argc, char** argv) {
     add_session_limits(command_line, options.limits);
     command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
     command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
-    command_line.add("--users-max", options.users_max, 1, 100'000'000, "users with a balance");
+    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
     command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
     command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
     command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
@@ -69,7 +69,7 @@ struct Server {
     ConnectionLimit connections{io.first(), options.connections_max};
     JobQueue<Job> queue{options.queue_capacity, options.workers};
     Metrics metrics = {};
-    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards};
+    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards, options.users_max};
     LockReport report = {};
     Sessions sessions = {};
 };
