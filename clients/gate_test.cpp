@@ -580,7 +580,7 @@ TEST_CASE("A network that does harm takes no accepted job, and lets no other cli
         const LoadReport report = load.get();
         INFO(to_text(report));
         CHECK(report.accepted > 0);
-        CHECK(report.errors_in_all() > 0);  // or it did no harm
+        CHECK(report.errors_in_all() + report.sent_again > 0);  // or it did no harm
         const Counts counts = end(server);
         CHECK(counts.processed >= accepted + report.accepted);
         CHECK(counts.received >= answered + report.accepted + report.rejected);

@@ -85,7 +85,8 @@ private:
         std::optional<LoadError> error = co_await exchange_once(lane, request);
         if (error == LoadError::closed && reused && !lane.answering) {
             ++report_.sent_again;
-            lane.socket.close();
+            asio::error_code closed_already;
+            lane.socket.close(closed_already);
             error = co_await exchange_once(lane, request);
         }
         co_return error;

@@ -75,6 +75,7 @@ private:
                                          : fmt::format("sent-at-{}-{}", since(start_).count(), n);
             const std::string event =
                 post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
+            // An event that arrives twice changes no figure here.
             const auto response = connection.exchange(event, patience);
             if (!connection.connected()) {
                 return;  // the server has gone

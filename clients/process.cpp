@@ -66,6 +66,9 @@ template <typename Child>
 pid_t fork_on_lasting_thread(const Child& child) {
     static asio::thread_pool& lasting = *new asio::thread_pool{1};  // no destructor ends it
     std::packaged_task<pid_t()> task{[&] {
+        sigset_t all;  // signals are for this program's other threads; the child has none blocked
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
         const pid_t pid = fork();
         if (pid == 0) {
             child();

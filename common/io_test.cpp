@@ -16,7 +16,7 @@ struct Guest {
     bool& gone;
 };
 
-/// Waits for ever, on a timer and by a channel or socket that nobody serves.
+/// Waits for ever.
 awaitable<void> wait_for_ever(asio::io_context& io, bool& gone) {
     const Guest guest{gone};
     Timer timer{io, Timer::time_point::max()};

@@ -163,6 +163,9 @@ void fail(std::string_view sentence) noexcept {
             pause();  // another thread ends the program
         }
     }
+    // Another thread may be stuck in a write, and holds stdout's lock meanwhile.
+    signal(SIGALRM, [](int) { _exit(2); });
+    alarm(1);
     flush_notices();
     std::fprintf(stderr, "%s: %.*s\n", program_invocation_short_name,
                  static_cast<int>(sentence.size()), sentence.data());

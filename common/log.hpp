@@ -17,9 +17,10 @@ void start_notices() noexcept;
 /// Waits up to 100 ms until all notices are written: before std::_Exit, which does not.
 void flush_notices() noexcept;
 
-/// Prints such a line after all notices, waits for it, and ends the program with exit status 2:
-/// what the user asked for can't be done, and the sentence says why. It runs no destructor and
-/// waits for no thread, whatever the others do. It allocates nothing, since memory may be used up.
+/// Prints such a line after all notices, waits up to a second for it, and ends the program with
+/// exit status 2: what the user asked for can't be done, and the sentence says why. It runs no
+/// destructor and waits for no thread, whatever the others do. It allocates nothing, since memory
+/// may be used up.
 [[noreturn]] void fail(std::string_view sentence) noexcept;
 
 }  // namespace unfreeze

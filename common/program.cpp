@@ -44,6 +44,11 @@ std::string_view shortage(const std::error_code& code) {
         case ENOMEM:
         case ENOBUFS: return "not enough memory";
         case EAGAIN: return "no threads or memory left";
+        case EPIPE:
+        case EIO:
+        case EFBIG:
+        case ENOSPC:
+        case EDQUOT: return "the output can't be written";
         default: return {};
     }
 }

@@ -11,9 +11,10 @@ namespace unfreeze {
 /// - Descriptors 0, 1 and 2 are open. Otherwise, if the program was started without one, a client's
 ///   connection could become descriptor 2, and the client would read the log. Use of one that was
 ///   missing still fails.
-/// - If nothing catches an exception that means a shortage of memory, descriptors or threads, the
-///   program prints one sentence and exits with 2, and neither unwinds nor waits for a thread. Any
-///   other exception that arrives there is a broken invariant and aborts, as ever.
+/// - If nothing catches an exception that means a shortage of memory, descriptors or threads, or
+///   that output can't be written, the program prints one sentence and exits with 2, and neither
+///   unwinds nor waits for a thread. Any other exception that arrives there is a broken invariant
+///   and aborts, as ever.
 void start_program();
 
 }  // namespace unfreeze

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <limits>
+#include <new>
 #include <optional>
 
 namespace unfreeze {
@@ -36,6 +37,18 @@ std::string_view phrase(rapidjson::ParseErrorCode code) {
         default: return rapidjson::GetParseError_En(code);
     }
 }
+
+/// What RapidJSON allocates with. It would use a null pointer.
+struct ThrowingAllocator : rapidjson::CrtAllocator {
+    void* Malloc(std::size_t bytes) {
+        void* const block = rapidjson::CrtAllocator::Malloc(bytes);
+        if (block == nullptr && bytes > 0) {
+            throw std::bad_alloc{};
+        }
+        return block;
+    }
+};
+using Pool = rapidjson::MemoryPoolAllocator<ThrowingAllocator>;
 
 /// Hears RapidJSON's reader, which reads in situ, and keeps what decides. Each handler returns
 /// false to stop the reader, with the reason in `error`.
@@ -168,12 +181,11 @@ std::variant<Members, EventError> parse_members(std::string_view json) {
     // A copy, whose strings are unescaped where they stand. It finds room here, as does what the
     // reader has to remember, unless that is much.
     alignas(std::max_align_t) std::array<char, 1024> room;
-    rapidjson::MemoryPoolAllocator<> allocator{room.data(), room.size()};
+    Pool allocator{room.data(), room.size()};
     char* const text = static_cast<char*>(allocator.Malloc(json.size() + 1));
     *std::copy(json.begin(), json.end(), text) = '\0';
     rapidjson::InsituStringStream stream{text};
-    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<>>
-        reader{&allocator};
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, Pool> reader{&allocator};
     MembersReader members;
     const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, members);
     if (!members.error().empty()) {

@@ -51,9 +51,9 @@ public:
     /// looking: true for such a one. To be called on the session's thread.
     bool finish();
 
-    /// Has `told` called, on the session's thread, for each request that the session refuses itself:
-    /// its bytes make no sense, are too many, or come too slowly. To be called before the first
-    /// next().
+    /// Has `told` called, on the session's thread, for each request that the session refuses
+    /// itself: its bytes make no sense, are too many, come too slowly, or end before it is whole.
+    /// To be called before the first next().
     void on_refusal(std::function<void()> told) { refusal_told_ = std::move(told); }
 
     Executor get_executor() { return socket_.get_executor(); }

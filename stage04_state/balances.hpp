@@ -43,11 +43,13 @@ inline std::int64_t add_to_balance(Balances& balances, const std::string& user,
     return balance;
 }
 
-/// Bounds the number of users that have a balance, from any thread. It has a lock of its own, which
-/// it holds for one look-up: whether an event can be accepted does not wait for work on others.
+/// Bounds the number of users that may have a balance, from any thread. It has a lock of its own,
+/// which it holds for one look-up: whether an event can be accepted does not wait for work on
+/// others. A user stays admitted, also if the queue has no room for the event.
 class UserLimit {
 public:
-    explicit UserLimit(std::size_t users_max) : users_max_{users_max} {}
+    /// Has space for all users from the start: to grow is to move all of them under the lock.
+    explicit UserLimit(std::size_t users_max) : users_max_{users_max} { users_.reserve(users_max); }
 
     /// Whether the user has been admitted before, or is now, as there is room for one more.
     bool admit(const std::string& user) {

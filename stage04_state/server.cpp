@@ -40,7 +40,7 @@ struct Server {
     asio::io_context& io;
     UserLimit users{options.users_max};
     AsyncMutex mutex{io};  // held from the reading of a balance to its writing
-    Balances balances = {};
+    Balances balances{options.users_max};
 };
 
 awaitable<Response> work(const Event& event, Server& server);

@@ -19,5 +19,5 @@ int main() {
             return 1;
         }
     }
-    return 0;
+    return std::fflush(stdout) == 0 ? 0 : 2;
 }

@@ -46,15 +46,36 @@ inline Response push_response(PushStatus pushed) {
 /// How long a balance query may wait for a lock. All connections of its thread wait with it.
 constexpr std::chrono::milliseconds query_wait_max{1'000};
 
-/// The balance, or 503 if there is none to tell.
+/// The calling thread's queries do not wait before this moment, because one has waited in vain.
+/// Otherwise a client that sends many of them at once could stop the thread for as long as it
+/// likes.
+inline std::chrono::steady_clock::time_point& queries_wait_from() {
+    thread_local std::chrono::steady_clock::time_point moment;
+    return moment;
+}
+
+/// How long the next query of this thread may wait.
+inline std::chrono::milliseconds query_wait() {
+    return std::chrono::steady_clock::now() < queries_wait_from() ? std::chrono::milliseconds{0}
+                                                                  : query_wait_max;
+}
+
+/// The balance, or 503 if another thread held its lock for too long.
 inline Response balance_response(const std::string& user, std::optional<std::int64_t> balance) {
-    return balance ? balance_response(user, *balance) : rejected_response("server_busy");
+    if (balance) {
+        return balance_response(user, *balance);
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= queries_wait_from()) {
+        queries_wait_from() = now + query_wait_max;
+    }
+    return rejected_response("server_busy");
 }
 
 /// The balance that the mutex guards, or 503 if another thread holds that for too long.
 inline Response balance_response(const std::string& user, const Balances& balances,
                                  std::timed_mutex& mutex) {
-    const std::unique_lock lock{mutex, query_wait_max};
+    const std::unique_lock lock{mutex, query_wait()};
     return balance_response(user, lock ? std::optional{balance_of(balances, user)} : std::nullopt);
 }
 

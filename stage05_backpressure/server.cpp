@@ -50,7 +50,7 @@ struct Server {
     ConnectionLimit connections{io, options.connections_max};
     BoundedQueue<Event> queue{options.queue_capacity, 1};
     std::timed_mutex mutex = {};  // guards the balances
-    Balances balances = {};
+    Balances balances{options.users_max};
 };
 
 /// The answer to one request: what its event asks for, or why it has none.

@@ -116,6 +116,7 @@ void LockReport::print_at_the_end(int signal) {
 
 void LockReport::print_total() {
     const std::lock_guard lock{mutex_};
+    second_ = {};  // nothing follows the line for all jobs
     print(fmt::format("[total] {} jobs   {}", total_.jobs(), to_text(total_)));
     std::fflush(stdout);
 }

@@ -60,7 +60,7 @@ struct Server {
     ConnectionLimit connections{io.first(), options.connections_max};
     JobQueue<Event> queue{options.queue_capacity, options.workers};
     std::timed_mutex mutex = {};  // guards the balances
-    Balances balances = {};
+    Balances balances{options.users_max};
     LockReport report{io.first()};
 };
 

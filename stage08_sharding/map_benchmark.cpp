@@ -379,6 +379,7 @@ int main(int argc, char** argv) {
     command_line.parse(argc, argv);
     if (stalls) {
         measure_stalls();
+        finish_output();
         return 0;
     }
     std::FILE* const csv = open_csv(file);

@@ -73,7 +73,7 @@ Response answer(const Request& request, Server& server) {
         return *refusal;
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances.get(query->user, query_wait_max));
+        return balance_response(query->user, server.balances.get(query->user, query_wait()));
     }
     return push_response(server.queue.try_push(std::get<Event>(std::move(message))));
 }

@@ -22,8 +22,8 @@ template <typename Lock = std::unique_lock<std::timed_mutex>>
 class ShardedMap {
 public:
     /// The number of shards is a power of two and stays: names that moved while others look for
-    /// them would need a lock around all of it. Each shard has space for its part of names_max
-    /// from the start: a shard that grows moves all of its names under its lock.
+    /// them would need a lock around all of it. Each shard has space for an average part of
+    /// names_max from the start: a shard that grows moves all of its names under its lock.
     explicit ShardedMap(std::size_t shards, std::size_t names_max = 0) : shards_(shards) {
         assert(std::has_single_bit(shards));
         for (Shard& shard : shards_) {

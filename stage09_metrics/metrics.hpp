@@ -49,7 +49,7 @@ private:
 /// What a server tells about itself. Anybody counts, on any thread, and nobody waits.
 struct Metrics {
     EventCounters events;
-    Counter invalid;      // requests whose bytes, target, method or body made no sense
+    Counter invalid;      // requests that made no sense, were too long, too slow or cut off
     Gauge connections;    // open
     Gauge busy;           // workers with a job in hand
     Histogram queued;     // from accepted to taken by a worker

@@ -126,9 +126,12 @@ std::string to_exposition(const Metrics& metrics, const Levels& levels) {
              events.dropped);
     text.add("events_pending", "gauge", "Events accepted and not yet processed.", events.pending());
     text.add("requests_invalid_total", "counter",
-             "Requests whose target, method or body made no sense.", metrics.invalid.read());
+             "Requests that made no sense, were too long, too slow or cut off.",
+             metrics.invalid.read());
     text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
-    text.add("queue_depth", "gauge", "Events that wait for a worker.", levels.queue.size());
+    text.add("queue_depth", "gauge",
+             "Events in the queue: for each idle worker one more than its capacity.",
+             levels.queue.size());
     text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue.capacity());
     text.add("workers", "gauge", "Threads that work on events.", levels.workers);
     text.add("workers_busy", "gauge", "Workers that have an event in hand.", metrics.busy.read());

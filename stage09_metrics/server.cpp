@@ -81,7 +81,7 @@ Response answer(const Request& request, Server& server) {
         return show(*view, server.metrics, levels);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances.get(query->user, query_wait_max));
+        return balance_response(query->user, server.balances.get(query->user, query_wait()));
     }
     server.metrics.events.received.add();
     const PushStatus pushed = server.queue.try_push({std::get<Event>(std::move(message))});

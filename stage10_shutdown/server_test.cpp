@@ -224,14 +224,14 @@ TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a 
     const auto start = steady_clock::now();
     kill(server.process().pid(), SIGTERM);
     if (twice) {
-        // Two at once would be one to the kernel.
-        Connection{server.target()}.closed_by_server(200ms);
+        // Within half a second it would be the same wish.
+        CHECK(!server.process().wait_for_end(700ms));
         kill(server.process().pid(), SIGTERM);
     }
     const std::string output = output_at_the_end(server);
     INFO(output);
     const auto took = steady_clock::now() - start;
-    CHECK(took < 5s);
+    CHECK(took < 30s);  // and not an hour
     CHECK((twice || took >= 1s));
     CHECK(server.process().exit_status() == 1);
     CHECK(std::regex_search(output, std::regex{"stage10_shutdown: (\\d) of \\1 accepted events are "

@@ -26,7 +26,7 @@ sigset_t both_signals() {
 
 Shutdown::Shutdown() {
     const sigset_t signals = both_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     thread_ = start_thread("signals", [this] { listen(); });
 }
 
@@ -34,7 +34,6 @@ Shutdown::~Shutdown() {
     over_ = true;
     pthread_kill(thread_.native_handle(), SIGTERM);
     thread_.join();
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 void Shutdown::listen() {

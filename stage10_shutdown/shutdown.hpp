@@ -20,7 +20,8 @@ public:
     /// first part of a server to be made, and from one thread.
     Shutdown();
 
-    /// Gives the signals back.
+    /// Ends the thread. The signals stay blocked: what comes later is the second half of a wish
+    /// that has been fulfilled.
     ~Shutdown();
 
     Shutdown(const Shutdown&) = delete;
@@ -42,7 +43,6 @@ public:
 private:
     void listen();
 
-    sigset_t before_{};
     std::binary_semaphore first_{0};
     std::stop_source second_;
     std::atomic<bool> over_ = false;
