@@ -63,10 +63,10 @@ int print_end(LockReport& report, const Reading& events) {
     if (events.pending() > 0) {
         notice(fmt::format("{} of {} accepted events are lost", events.pending(),
                            events.received - events.dropped));
+        flush_notices();  // so that the figures come last
     }
     std::puts(to_line(events).c_str());
     std::fflush(stdout);
-    flush_notices();
     return events.pending() == 0 ? 0 : 1;
 }
 
