@@ -1,7 +1,6 @@
 #include "stage07_contention/lock_report.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -47,19 +46,16 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                        name, balance, milliseconds{waited}.count(), milliseconds{held}.count());
 }
 
-namespace {
-
-volatile std::sig_atomic_t status_at_the_alarm = 0;
-
-}  // namespace
-
-ExitAlarm::ExitAlarm(int status) {
-    status_at_the_alarm = status;
-    std::signal(SIGALRM, [](int) { std::_Exit(status_at_the_alarm); });
-    alarm(1);
-}
-
-ExitAlarm::~ExitAlarm() { alarm(0); }
+ExitAlarm::ExitAlarm(int status)
+    : thread_{[status](const std::stop_token& stop) {
+          std::mutex mutex;
+          std::condition_variable_any stopped;
+          std::unique_lock lock{mutex};
+          if (!stopped.wait_for(lock, stop, std::chrono::seconds{1},
+                                [&] { return stop.stop_requested(); })) {
+              std::_Exit(status);
+          }
+      }} {}
 
 LockReport::LockReport() {
     printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};

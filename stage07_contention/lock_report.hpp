@@ -34,13 +34,14 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
 /// Ends the process with `status` if this lives for a second: for a thread that is about to print,
-/// which it may never get done if nobody reads its output.
+/// which it may never get done if nobody reads its output. It is no alarm(2), because
+/// ThreadSanitizer calls no signal handler while all threads wait for locks.
 class ExitAlarm {
 public:
     explicit ExitAlarm(int status);
-    ~ExitAlarm();
-    ExitAlarm(const ExitAlarm&) = delete;
-    ExitAlarm& operator=(const ExitAlarm&) = delete;
+
+private:
+    std::jthread thread_;
 };
 
 /// Tells on standard output what the workers have to do with the lock: a line for each job, though
