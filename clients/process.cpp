@@ -161,7 +161,7 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience) : Pro
         setpgid(0, 0);  // a group of its own: a shell and what it starts end together
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         sched_setaffinity(0, sizeof cores, &cores);  // of the thread that wants the process
-        // What this program ignores or blocks would reach the command that way, too.
+        // Otherwise the command would inherit the signals that this program ignores or blocks.
         signal(SIGPIPE, SIG_DFL);
         signal(SIGXFSZ, SIG_DFL);
         sigset_t none;

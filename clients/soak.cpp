@@ -128,7 +128,7 @@ private:
 
     // Each of these is called again and again, and ends soon once nobody is to act.
 
-    /// What is not answered is not sent again, so that the books balance.
+    /// An event without a response is not sent again, so that each event is counted once.
     void send_events() {
         Connection connection{target_};
         for (std::size_t n = 0; connection.connected() && acting_after(15ms); ++n) {

@@ -45,7 +45,7 @@ struct BufferAllocator {
     bool operator==(const BufferAllocator&) const = default;
 };
 
-/// Bytes that a client sends, as many as it likes within its limits.
+/// The bytes that a client sends; the limits of a request bound how many.
 using Buffer = std::basic_string<char, std::char_traits<char>, BufferAllocator>;
 
 }  // namespace unfreeze

@@ -35,8 +35,8 @@ void open_standard_descriptors() {
     }
 }
 
-/// What is short, or nothing if the error means something else. The numbers of all categories that
-/// reach as far are those of errno; Asio has a category of its own for them.
+/// Names the shortage, or nothing if the error means something else. The numbers of all categories
+/// that reach as far are those of errno; Asio has a category of its own for them.
 std::string_view shortage(const std::error_code& code) {
     switch (code.value()) {
         case EMFILE:

@@ -49,7 +49,7 @@ public:
         return fmt::format("{}/{}", folder_, name);
     }
 
-    /// Whoever writes from here on waits.
+    /// Every later write waits.
     void fill() {
         const int writer = open(path().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         while (write(writer, "x", 1) == 1) {
@@ -70,7 +70,7 @@ public:
         return read_.find(text) != read_.npos;
     }
 
-    /// Nobody reads any more.
+    /// Closes the reading end.
     void leave() {
         if (reader_ >= 0) {
             close(reader_);

@@ -379,7 +379,7 @@ TEST_CASE("An idle connection closes without a word, but for a request that came
     }
 }
 
-TEST_CASE("A refusal of HEAD has no body, whoever notices that there is something to refuse") {
+TEST_CASE("A refusal of HEAD has no body, whichever part of the session refuses it") {
     SessionLimits limits;
     limits.linger_ms = 0ms;
     ManualClock clock;

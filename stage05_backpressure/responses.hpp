@@ -47,8 +47,7 @@ inline Response push_response(PushStatus pushed) {
 constexpr std::chrono::milliseconds query_wait_max{1'000};
 
 /// The calling thread's queries do not wait before this moment, because one has waited in vain.
-/// Otherwise a client that sends many of them at once could stop the thread for as long as it
-/// likes.
+/// Otherwise a client could stop the thread for a second with each of its queries.
 inline std::chrono::steady_clock::time_point& queries_wait_from() {
     thread_local std::chrono::steady_clock::time_point moment;
     return moment;

@@ -92,7 +92,7 @@ TEST_CASE("What the parser refuses is counted as invalid, as what the server ref
     }
 }
 
-TEST_CASE("Nobody is refused while a worker is idle") {
+TEST_CASE("No event is refused while a worker is idle") {
     const auto [name, flags, events] = GENERATE(table<std::string, std::string, int>(
         {{"stage05_backpressure", "", 11},
          {"stage06_workers", "--workers 64", 74},
