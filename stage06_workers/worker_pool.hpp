@@ -75,7 +75,8 @@ public:
     /// deadline or the stop comes first.
     bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop) {
         std::unique_lock lock{mutex_};
-        return ended_.wait_until(lock, stop, deadline, [this] { return running_ == 0; });
+        ended_.wait_until(lock, stop, deadline, [this] { return running_ == 0; });
+        return running_ == 0;  // libstdc++ may return false although this has just become true
     }
 
 private:

@@ -51,8 +51,10 @@ ExitAlarm::ExitAlarm(int status)
           std::mutex mutex;
           std::condition_variable_any stopped;
           std::unique_lock lock{mutex};
-          if (!stopped.wait_for(lock, stop, std::chrono::seconds{1},
-                                [&] { return stop.stop_requested(); })) {
+          // What wait_for() returns says nothing here: libstdc++ may return false although the
+          // condition has just become true.
+          stopped.wait_for(lock, stop, std::chrono::seconds{1}, [] { return false; });
+          if (!stop.stop_requested()) {
               std::_Exit(status);
           }
       }} {}
@@ -84,8 +86,11 @@ void LockReport::print_each_second(const std::stop_token& stop) {
     using clock = std::chrono::steady_clock;
     std::unique_lock lock{mutex_};
     auto last = clock::now();
-    while (!stopped_.wait_until(lock, stop, last + std::chrono::seconds{1},
-                                [&] { return stop.stop_requested(); })) {
+    for (;;) {
+        stopped_.wait_until(lock, stop, last + std::chrono::seconds{1}, [] { return false; });
+        if (stop.stop_requested()) {
+            return;
+        }
         const std::chrono::duration<double> span = clock::now() - last;
         last = clock::now();
         const LockFigures second = std::exchange(second_, {});

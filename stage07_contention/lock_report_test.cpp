@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdio>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/catch.hpp"
 
@@ -62,4 +64,20 @@ TEST_CASE("More than ten thousand jobs a second have no line each, and are count
     CHECK(lines >= 10'000);
     CHECK(lines < jobs);
     CHECK(last.starts_with("[total] 25000 jobs"));
+}
+
+TEST_CASE("An exit alarm that is destroyed in time does not end the process", "[waits]") {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 8; ++thread) {  // more than cores, so that each is interrupted
+        threads.emplace_back([] {
+            for (int i = 0; i < 15'000; ++i) {
+                const ExitAlarm alarm{3};  // if it goes off, this test ends with status 3
+                for (int turn = 0; turn < i % 20; ++turn) {
+                    std::this_thread::yield();
+                }
+            }
+        });
+    }
+    threads.clear();
+    SUCCEED();
 }

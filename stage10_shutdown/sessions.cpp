@@ -45,7 +45,9 @@ bool Sessions::finishing() const {
 bool Sessions::wait_until(std::chrono::steady_clock::time_point deadline,
                           const std::stop_token& stop) {
     std::unique_lock lock{mutex_};
-    return ended_.wait_until(lock, stop, deadline, [this] { return open_.size() == staying_; });
+    const auto ended = [this] { return open_.size() == staying_; };
+    ended_.wait_until(lock, stop, deadline, ended);
+    return ended();  // libstdc++ may return false although this has just become true
 }
 
 }  // namespace unfreeze
