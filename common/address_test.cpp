@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
-#include "common/io.hpp"
+#include "clients/probe/black_box.hpp"
+#include "clients/probe/connection.hpp"
+#include "common/net/io.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

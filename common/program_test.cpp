@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
+#include "clients/probe/black_box.hpp"
+#include "clients/probe/connection.hpp"
 
 // What the system may do to a program: every server is tried.
 using namespace unfreeze;

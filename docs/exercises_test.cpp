@@ -4,7 +4,7 @@
 #include <iterator>
 #include <regex>
 
-#include "clients/trial.hpp"
+#include "clients/claims/trial.hpp"
 #include "common/source_tree.hpp"
 
 // What the exercises promise: a claim that judges each of them, and an answer that can be run.

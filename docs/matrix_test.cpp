@@ -1,6 +1,6 @@
 #include <sstream>
 
-#include "clients/claims.hpp"
+#include "clients/claims/claims.hpp"
 #include "common/source_tree.hpp"
 
 using namespace unfreeze;

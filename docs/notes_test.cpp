@@ -3,7 +3,7 @@
 #include <regex>
 #include <set>
 
-#include "clients/black_box.hpp"
+#include "clients/probe/black_box.hpp"
 #include "common/source_tree.hpp"
 
 // What the notes show is what the files say.

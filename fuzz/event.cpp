@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "common/grammar.hpp"
+#include "common/http/grammar.hpp"
 #include "fuzz/check.hpp"
 #include "stage04_state/query.hpp"
 

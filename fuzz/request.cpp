@@ -7,7 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/http.hpp"
+#include "common/http/message.hpp"
+#include "common/http/request_parser.hpp"
 #include "fuzz/check.hpp"
 
 namespace {

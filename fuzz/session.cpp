@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/spawn.hpp"
+#include "common/net/spawn.hpp"
 #include "fuzz/check.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"

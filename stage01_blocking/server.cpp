@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
 
 namespace unfreeze {
 

@@ -1,7 +1,7 @@
 #include <signal.h>
 
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
+#include "clients/claims/black_box.hpp"
+#include "clients/probe/connection.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/http.hpp"
+#include "common/http/message.hpp"
 
 namespace unfreeze {
 

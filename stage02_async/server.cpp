@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 
 namespace unfreeze {
 

@@ -6,8 +6,8 @@
 #include <system_error>
 #include <thread>
 
-#include "common/listener.hpp"
 #include "common/log.hpp"
+#include "common/net/listener.hpp"
 #include "stage02_async/blocking_handle.hpp"
 
 int main(int argc, char** argv) {

@@ -2,7 +2,7 @@
 // as it has threads.
 #include <asio.hpp>
 
-#include "common/listener.hpp"
+#include "common/net/listener.hpp"
 #include "stage02_async/blocking_handle.hpp"
 
 int main(int argc, char** argv) {

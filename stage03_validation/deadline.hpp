@@ -4,7 +4,7 @@
 #include <chrono>
 #include <memory>
 
-#include "common/io.hpp"
+#include "common/net/io.hpp"
 
 namespace unfreeze {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <variant>
 
-#include "common/http.hpp"
+#include "common/http/message.hpp"
 
 namespace unfreeze {
 

@@ -8,9 +8,9 @@
 #include <set>
 #include <vector>
 
-#include "common/grammar.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/grammar.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 

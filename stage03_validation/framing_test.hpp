@@ -3,7 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/http_test.hpp"
+#include "common/http/http_test.hpp"
+#include "common/http/request_parser.hpp"
 
 // The rules of HTTP/1.1's framing, as requests and what is made of them. Each begins with the RFC
 // and the section that it comes from: what RFC 9112 asks of a server in sections 2 to 9 is all

@@ -1,9 +1,9 @@
 // Stage 3: a session that trusts nobody, and a typed event.
 #include <asio.hpp>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 

@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <list>
 
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
-#include "clients/measurements.hpp"
-#include "common/listener.hpp"
+#include "clients/claims/black_box.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/silent_connections.hpp"
+#include "common/net/listener.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

@@ -5,6 +5,8 @@
 #include <array>
 #include <span>
 
+#include "common/http/request_parser.hpp"
+
 namespace unfreeze {
 namespace {
 
@@ -85,7 +87,7 @@ void Session::reply(const Response& response) {
     request.keep_alive = request.keep_alive && !response.close && !finishing_;
     append(response, request);
     timed_phase_.reset();
-    looking_ = request.looks();
+    looking_ = request.is_safe();
     if (!request.keep_alive) {
         state_ = State::closing;
     }

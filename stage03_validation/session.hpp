@@ -9,7 +9,8 @@
 #include <string>
 
 #include "common/command_line.hpp"
-#include "common/http.hpp"
+#include "common/http/message.hpp"
+#include "common/http/request_parser.hpp"
 #include "stage03_validation/deadline.hpp"
 
 namespace unfreeze {

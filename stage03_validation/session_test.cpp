@@ -5,8 +5,8 @@
 #include <new>
 
 #include "common/catch.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

@@ -4,7 +4,7 @@
 #include <asio/experimental/concurrent_channel.hpp>
 #include <mutex>
 
-#include "common/io.hpp"
+#include "common/net/io.hpp"
 
 namespace unfreeze {
 

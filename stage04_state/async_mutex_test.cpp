@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/catch.hpp"
-#include "common/spawn.hpp"
+#include "common/net/spawn.hpp"
 
 using namespace unfreeze;
 

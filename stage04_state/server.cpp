@@ -1,9 +1,9 @@
 // Stage 4: the server remembers, and does its slow work while the client waits.
 #include <asio.hpp>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/async_mutex.hpp"

@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "clients/black_box.hpp"
+#include "clients/probe/black_box.hpp"
 #include "common/catch.hpp"
 #include "common/source_tree.hpp"
-#include "stage05_backpressure/queue_programs.hpp"
+#include "stage05_backpressure/model_check/queue_programs.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
@@ -271,7 +271,7 @@ TEST_CASE("The explorer finds each of the known mistakes") {
         return;  // which would look at the explorer once more
     }
     const auto mistakes =
-        entries_of(source_tree / "stage05_backpressure" / "mistakes",
+        entries_of(source_tree / "stage05_backpressure" / "model_check" / "mistakes",
                    [](const std::filesystem::path& file) { return file.extension() == ".patch"; });
     CHECK(mistakes.size() >= 8);
     for (const std::filesystem::path& mistake : mistakes) {

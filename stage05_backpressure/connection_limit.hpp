@@ -7,47 +7,48 @@
 #include <memory>
 #include <utility>
 
-#include "common/io.hpp"
-#include "common/spawn.hpp"
+#include "common/net/io.hpp"
+#include "common/net/spawn.hpp"
 
 namespace unfreeze {
 
-/// Bounds how many connections are open. Whoever accepts takes a place first, and waits for one
-/// where none is free; clients that come meanwhile wait in the kernel's backlog.
+/// Bounds how many connections are open. The accepting coroutine acquires a permit first, and waits
+/// if none is free. Clients that connect meanwhile wait in the kernel's backlog.
 class ConnectionLimit {
-    /// AsyncMutex again, with room for more than one: a place is taken by sending.
+    /// AsyncMutex again, with a capacity above one: sending acquires a permit.
     using Channel = asio::experimental::concurrent_channel<Executor, void(asio::error_code, bool)>;
 
 public:
-    /// One connection's place, free again when this goes, on whatever thread that is. It is the
-    /// completion handler of the coroutine that serves the connection, so that it lives as long.
-    class Place {
+    /// One connection's permit, released when this is destroyed, on any thread. A connection's
+    /// permit is the completion handler of its co_spawn, which Asio destroys when the coroutine
+    /// ends.
+    class Permit {
     public:
-        explicit Place(std::shared_ptr<Channel> places) : places_{std::move(places)} {}
-        Place(Place&&) = default;
-        ~Place() {
-            if (places_) {  // and has not been moved on
-                places_->try_receive([](const asio::error_code&, bool) {});
+        explicit Permit(std::shared_ptr<Channel> permits) : permits_{std::move(permits)} {}
+        Permit(Permit&&) = default;
+        ~Permit() {
+            if (permits_) {  // and has not been moved on
+                permits_->try_receive([](const asio::error_code&, bool) {});
             }
         }
 
         void operator()(const std::exception_ptr& exception) const { stop_on_exception(exception); }
 
     private:
-        std::shared_ptr<Channel> places_;  // shared: what serves a connection may outlive the limit
+        std::shared_ptr<Channel> permits_;  // shared: a permit may outlive the limit
     };
 
-    /// `io` outlives the limit and its places.
+    /// `io` outlives the limit and its permits.
     ConnectionLimit(asio::io_context& io, std::size_t connections_max)
-        : places_{std::make_shared<Channel>(io, connections_max)} {}
+        : permits_{std::make_shared<Channel>(io, connections_max)} {}
 
-    awaitable<Place> async_take() {
-        co_await places_->async_send(asio::error_code{}, true, use_awaitable);
-        co_return Place{places_};
+    awaitable<Permit> async_acquire() {
+        co_await permits_->async_send(asio::error_code{}, true, use_awaitable);
+        co_return Permit{permits_};
     }
 
 private:
-    std::shared_ptr<Channel> places_;
+    std::shared_ptr<Channel> permits_;
 };
 
 }  // namespace unfreeze

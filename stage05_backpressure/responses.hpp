@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/http.hpp"
+#include "common/http/message.hpp"
 #include "stage04_state/balances.hpp"
 #include "stage04_state/query.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
@@ -27,7 +27,7 @@ inline Response rejected_response(std::string_view reason) {
 }
 
 /// The same from a server that is about to end: the connection ends with it.
-inline Response ending_response() {
+inline Response shutting_down_response() {
     Response response = rejected_response("shutting_down");
     response.close = true;
     return response;
@@ -40,7 +40,7 @@ inline Response push_response(PushStatus pushed) {
         case PushStatus::full: return rejected_response("server_busy");
         case PushStatus::closed: break;
     }
-    return ending_response();
+    return shutting_down_response();
 }
 
 /// How long a balance query may wait for a lock. All connections of its thread wait with it.

@@ -3,9 +3,9 @@
 #include <mutex>
 #include <thread>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -76,10 +76,10 @@ awaitable<void> handle(Socket socket, Server& server) {
 /// Accepts clients, and has each handled by a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
-        ConnectionLimit::Place place = co_await server.connections.async_take();
+        ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept();
         const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
+        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
     }
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "stage06_workers/named_thread.hpp"
-#include "stage06_workers/turn.hpp"
+#include "stage06_workers/wakeup_batch.hpp"
 
 namespace unfreeze {
 
@@ -24,7 +24,7 @@ void IoThreads::run() {
     const auto serve = [&](asio::io_context& io) {
         try {
             const auto until_stopped = asio::make_work_guard(io);  // even with nothing to do
-            const Turn turn{io};
+            const WakeupBatch batch{io};
             io.run();
         } catch (...) {
             const std::lock_guard lock{mutex};

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <deque>
 
-#include "common/io.hpp"
+#include "common/net/io.hpp"
 
 namespace unfreeze {
 

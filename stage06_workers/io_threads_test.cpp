@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "common/catch.hpp"
-#include "common/spawn.hpp"
+#include "common/net/spawn.hpp"
 #include "stage05_backpressure/connection_limit.hpp"
 
 using namespace unfreeze;
@@ -79,7 +79,7 @@ awaitable<void> wait_for_ever(asio::io_context& io, Crowd& crowd) {
 /// Starts the crowd, spread over the threads, and waits for one more place than there is.
 awaitable<void> start(IoThreads& io, ConnectionLimit& limit, Crowd& crowd) {
     for (;;) {
-        ConnectionLimit::Place place = co_await limit.async_take();
+        ConnectionLimit::Permit place = co_await limit.async_acquire();
         asio::io_context& context = io.next();
         asio::co_spawn(context, wait_for_ever(context, crowd), std::move(place));
     }

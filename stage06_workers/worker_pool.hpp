@@ -20,23 +20,23 @@
 #include "common/log.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
 #include "stage06_workers/named_thread.hpp"
-#include "stage06_workers/turn.hpp"
+#include "stage06_workers/wakeup_batch.hpp"
 
 namespace unfreeze {
 
 /// What the workers take their jobs from: the queue of stage 5, whose workers are woken once for
 /// all that an I/O thread brings in a turn, and not for each job.
 template <typename Job>
-class JobQueue : public BoundedQueue<Job, std::mutex, TurnCondition> {
+class JobQueue : public BoundedQueue<Job, std::mutex, BatchedCondition> {
 public:
-    using BoundedQueue<Job, std::mutex, TurnCondition>::BoundedQueue;
+    using BoundedQueue<Job, std::mutex, BatchedCondition>::BoundedQueue;
 
     /// Where there is no room, those who make some are woken at once.
     PushStatus try_push(Job&& job) {
         const PushStatus status =
-            BoundedQueue<Job, std::mutex, TurnCondition>::try_push(std::move(job));
+            BoundedQueue<Job, std::mutex, BatchedCondition>::try_push(std::move(job));
         if (status == PushStatus::full) {
-            Turn::settle();
+            WakeupBatch::flush();
         }
         return status;
     }

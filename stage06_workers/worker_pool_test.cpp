@@ -80,7 +80,7 @@ TEST_CASE("Where there is no room, sleeping workers are woken to make some") {
     CHECK(wait_until_done(1));
     std::this_thread::sleep_for(20ms);  // so that it waits again, which nobody can see
     asio::io_context io{1};
-    const Turn turn{io};
+    const WakeupBatch batch{io};
     bool woken = false;
     asio::post(io, [&] {
         while (queue.try_push({}) == PushStatus::success) {

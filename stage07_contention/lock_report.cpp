@@ -24,12 +24,12 @@ void print(std::string line) {
 
 }  // namespace
 
-void LockFigures::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
+void LockStats::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
     wait.record(std::chrono::duration_cast<std::chrono::microseconds>(waited));
     hold.record(std::chrono::duration_cast<std::chrono::microseconds>(held));
 }
 
-std::string to_text(const LockFigures& figures) {
+std::string to_text(const LockStats& figures) {
     return fmt::format("wait mean {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms   hold mean {:.2f} ms",
                        milliseconds{figures.wait.mean()}.count(),
                        milliseconds{figures.wait.quantile(0.99)}.count(),
@@ -93,7 +93,7 @@ void LockReport::print_each_second(const std::stop_token& stop) {
         }
         const std::chrono::duration<double> span = clock::now() - last;
         last = clock::now();
-        const LockFigures second = std::exchange(second_, {});
+        const LockStats second = std::exchange(second_, {});
         if (second.jobs() > 0) {
             const auto untold =
                 second.jobs() - std::min<std::uint64_t>(second.jobs(), lines_a_second_max);

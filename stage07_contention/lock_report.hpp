@@ -17,7 +17,7 @@
 namespace unfreeze {
 
 /// What jobs had to do with the lock.
-struct LockFigures {
+struct LockStats {
     LatencyHistogram wait;
     LatencyHistogram hold;
 
@@ -26,7 +26,7 @@ struct LockFigures {
 };
 
 /// "wait mean 61.02 ms, p99 161.79 ms, max 170.92 ms   hold mean 10.09 ms".
-std::string to_text(const LockFigures& figures);
+std::string to_text(const LockStats& figures);
 
 /// One job's line: "[worker  5] user=user3 balance=30 wait=45.23ms hold=10.12ms". A name is cut at
 /// 32 bytes, and what is not printable ASCII in it becomes '?': a terminal obeys what it is shown.
@@ -75,8 +75,8 @@ private:
 
     std::optional<asio::signal_set> signals_;
     std::mutex mutex_;  // guards the two below, and keeps lines in order
-    LockFigures second_;
-    LockFigures total_;
+    LockStats second_;
+    LockStats total_;
     std::condition_variable_any stopped_;
     std::jthread printer_;  // started last, when all that it uses is there
 };

@@ -26,7 +26,7 @@ TEST_CASE("No user's name gives orders to the terminal, or fills it") {
 }
 
 TEST_CASE("The figures of a span are its rate, its waits and its holds") {
-    LockFigures figures;
+    LockStats figures;
     for (int i = 1; i <= 100; ++i) {  // the histogram knows p99 to 1.6 %
         figures.add(i * 1ms, 10ms);
     }

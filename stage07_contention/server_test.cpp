@@ -2,10 +2,10 @@
 
 #include <array>
 
-#include "clients/account.hpp"
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
-#include "clients/load.hpp"
+#include "clients/claims/black_box.hpp"
+#include "clients/probe/account.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/load.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

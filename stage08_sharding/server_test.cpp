@@ -1,9 +1,9 @@
 #include <vector>
 
-#include "clients/account.hpp"
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
-#include "clients/load.hpp"
+#include "clients/claims/black_box.hpp"
+#include "clients/probe/account.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/load.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

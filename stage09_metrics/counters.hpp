@@ -26,15 +26,15 @@ private:
 /// How many there are of what comes and goes.
 class alignas(64) Gauge {
 public:
-    /// One of them, as long as this lives.
-    class One {
+    /// Counts one more until it is destroyed.
+    class Guard {
     public:
-        explicit One(Gauge& gauge) : gauge_{gauge} {
+        explicit Guard(Gauge& gauge) : gauge_{gauge} {
             gauge_.value_.fetch_add(1, std::memory_order_relaxed);
         }
-        ~One() { gauge_.value_.fetch_sub(1, std::memory_order_relaxed); }
-        One(const One&) = delete;
-        One& operator=(const One&) = delete;
+        ~Guard() { gauge_.value_.fetch_sub(1, std::memory_order_relaxed); }
+        Guard(const Guard&) = delete;
+        Guard& operator=(const Guard&) = delete;
 
     private:
         Gauge& gauge_;

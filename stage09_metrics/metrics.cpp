@@ -2,10 +2,10 @@
 
 namespace unfreeze {
 
-Reading EventCounters::read(int readings_max) const {
-    Reading last = read_once();
-    for (int i = 1; i < readings_max; ++i) {
-        const Reading next = read_once();
+Snapshot EventCounters::read(int attempts_max) const {
+    Snapshot last = read_once();
+    for (int i = 1; i < attempts_max; ++i) {
+        const Snapshot next = read_once();
         if (next == last) {
             break;
         }
@@ -16,8 +16,8 @@ Reading EventCounters::read(int readings_max) const {
 
 /// What was counted behind an event's receipt is read before it: whoever sees the one sees the
 /// other.
-Reading EventCounters::read_once() const {
-    Reading reading;
+Snapshot EventCounters::read_once() const {
+    Snapshot reading;
     reading.processed = processed.read();
     reading.dropped = dropped.read();
     reading.received = received.read();
@@ -33,12 +33,12 @@ void Metrics::count_refusal(const Response& refusal) {
     }
 }
 
-JobInHand::JobInHand(Metrics& metrics, steady_clock::time_point accepted)
+ActiveJob::ActiveJob(Metrics& metrics, steady_clock::time_point accepted)
     : metrics_{metrics}, busy_{metrics.busy}, accepted_{accepted} {
     metrics_.queued.record(steady_clock::now() - accepted_);
 }
 
-JobInHand::~JobInHand() {
+ActiveJob::~ActiveJob() {
     metrics_.processed.record(steady_clock::now() - accepted_);
     metrics_.events.processed.add();
 }

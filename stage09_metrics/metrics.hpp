@@ -17,7 +17,7 @@ struct Job {
 };
 
 /// What has become of the events so far: received == processed + dropped + pending.
-struct Reading {
+struct Snapshot {
     std::uint64_t received = 0;
     std::uint64_t processed = 0;
     std::uint64_t dropped = 0;
@@ -25,7 +25,7 @@ struct Reading {
     /// In the queue, or in a worker's hands.
     std::uint64_t pending() const { return received - processed - dropped; }
 
-    bool operator==(const Reading&) const = default;
+    bool operator==(const Snapshot&) const = default;
 };
 
 /// The three counters that tell what becomes of an event. Who counts follows two rules: an event is
@@ -40,10 +40,10 @@ public:
     /// only grows and is the same twice has not changed in between: all of it was true then.)
     /// Where too much happens for that, it gives up: the last reading may count as pending what was
     /// over when it read `received`; never the other way round, for that it reads last of all.
-    Reading read(int readings_max = 100) const;
+    Snapshot read(int attempts_max = 100) const;
 
 private:
-    Reading read_once() const;
+    Snapshot read_once() const;
 };
 
 /// What a server tells about itself. Anybody counts, on any thread, and nobody waits.
@@ -60,16 +60,16 @@ struct Metrics {
 };
 
 /// A job in a worker's hands: counted as processed when this goes, however the work has ended.
-class JobInHand {
+class ActiveJob {
 public:
-    JobInHand(Metrics& metrics, steady_clock::time_point accepted);
-    ~JobInHand();
-    JobInHand(const JobInHand&) = delete;
-    JobInHand& operator=(const JobInHand&) = delete;
+    ActiveJob(Metrics& metrics, steady_clock::time_point accepted);
+    ~ActiveJob();
+    ActiveJob(const ActiveJob&) = delete;
+    ActiveJob& operator=(const ActiveJob&) = delete;
 
 private:
     Metrics& metrics_;
-    const Gauge::One busy_;
+    const Gauge::Guard busy_;
     const steady_clock::time_point accepted_;
 };
 

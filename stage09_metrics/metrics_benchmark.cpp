@@ -127,7 +127,7 @@ std::uint64_t measure_readings(const char* name, std::size_t threads, const auto
         const auto until = steady_clock::now() + std::chrono::seconds{1};
         const double started = thread_nanoseconds();
         while (++readings % 100 > 0 || steady_clock::now() < until) {
-            const Reading reading = read(events);
+            const Snapshot reading = read(events);
             const bool less_than_none = reading.processed > reading.received;
             negative += less_than_none ? 1 : 0;
             too_many += !less_than_none && reading.pending() > threads ? 1 : 0;
@@ -140,7 +140,7 @@ std::uint64_t measure_readings(const char* name, std::size_t threads, const auto
         fmt::print(csv, "{},{},{},{},{},{},{:.1f}\n", name, threads, readings, negative, too_many,
                    most, nanoseconds);
     });
-    assert((events.read() == Reading{counts, counts, 0}));
+    assert((events.read() == Snapshot{counts, counts, 0}));
     return negative;
 }
 
@@ -182,11 +182,11 @@ void measure_counts(std::size_t rounds, std::FILE* csv) {
 /// What readings get wrong while threads receive and process as fast as they can.
 void measure_all_readings(std::FILE* csv) {
     const auto received_first = [](const EventCounters& events) {
-        return Reading{events.received.read(), events.processed.read(), 0};  // from left to right
+        return Snapshot{events.received.read(), events.processed.read(), 0};  // from left to right
     };
     const auto received_last = [](const EventCounters& events) {
         const std::uint64_t processed = events.processed.read();
-        return Reading{events.received.read(), processed, 0};
+        return Snapshot{events.received.read(), processed, 0};
     };
     // It gives up when 100 in a row disagree: see there what it may then count as pending.
     const auto ours = [](const EventCounters& events) { return events.read(); };

@@ -29,11 +29,11 @@ TEST_CASE("What many threads count is all there, and a reading of it adds up at 
         });
     }
     start.arrive_and_wait();
-    Reading last;
+    Snapshot last;
     bool ordered = true;
     bool grows = true;
     while (ended < threads) {
-        const Reading now = counters.read();
+        const Snapshot now = counters.read();
         // Below zero it would be a huge number. Above: an event each in the threads' hands, and
         // what they count beside a reading that found no quiet moment.
         ordered = ordered && now.processed + now.dropped <= now.received;
@@ -45,7 +45,7 @@ TEST_CASE("What many threads count is all there, and a reading of it adds up at 
     CHECK(grows);
     counting.clear();
     constexpr std::uint64_t dropped = threads * ((events + 2) / 3);
-    CHECK(counters.read() == Reading{threads * events, threads * events - dropped, dropped});
+    CHECK(counters.read() == Snapshot{threads * events, threads * events - dropped, dropped});
     CHECK(counters.read().pending() == 0);
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("Two readings that agree show no more pending than there is, and one s
     while (steady_clock::now() < until) {
         for (int i = 0; i < 100; ++i) {
             too_many += counters.read().pending() > 1 ? 1 : 0;
-            const Reading one = counters.read(1);
+            const Snapshot one = counters.read(1);
             too_many_in_one += one.pending() > 1 ? 1 : 0;
             less_than_none += one.processed > one.received ? 1 : 0;
         }
@@ -83,8 +83,8 @@ TEST_CASE("Each counter has a cache line of its own") {
 TEST_CASE("A gauge tells how many there are now") {
     Gauge gauge;
     {
-        const Gauge::One one{gauge};
-        const Gauge::One other{gauge};
+        const Gauge::Guard one{gauge};
+        const Gauge::Guard other{gauge};
         CHECK(gauge.read() == 2);
     }
     CHECK(gauge.read() == 0);
@@ -108,17 +108,17 @@ TEST_CASE("A job in hand is busy, then processed, however its work ends") {
     Metrics metrics;
     metrics.events.received.add(2);
     {
-        const JobInHand job{metrics, steady_clock::now() - 30ms};
+        const ActiveJob job{metrics, steady_clock::now() - 30ms};
         CHECK(metrics.busy.read() == 1);
         CHECK(metrics.events.read().pending() == 2);
     }
     try {
-        const JobInHand job{metrics, steady_clock::now()};
+        const ActiveJob job{metrics, steady_clock::now()};
         throw 7;
     } catch (int) {
     }
     CHECK(metrics.busy.read() == 0);
-    CHECK(metrics.events.read() == Reading{2, 2, 0});
+    CHECK(metrics.events.read() == Snapshot{2, 2, 0});
     CHECK(metrics.queued.sum() >= 30ms);
     CHECK(metrics.processed.sum() >= metrics.queued.sum());
     std::uint64_t processed = 0;

@@ -60,13 +60,13 @@ private:
 
 std::variant<Event, BalanceQuery, View, Response> route(const Request& request, UserLimit& users) {
     if (request.path() == "/metrics") {
-        if (request.looks()) {
+        if (request.is_safe()) {
             return View::exposition;
         }
         return error_response(405, "method_not_allowed", "metrics are read by GET",
                               "Allow: GET, HEAD\r\n");
     }
-    if (request.path() == "/" && request.looks()) {
+    if (request.path() == "/" && request.is_safe()) {
         return View::page;
     }
     if (request.path() == "/" && request.method != "POST") {
@@ -92,7 +92,7 @@ std::variant<Event, BalanceQuery, View, Response> route(const Request& request, 
         message);
 }
 
-Response show(View view, const Metrics& metrics, const Levels& levels) {
+Response show(View view, const Metrics& metrics, const Gauges& levels) {
     switch (view) {
         case View::page:
             return {.body = std::string{page()},
@@ -106,18 +106,18 @@ Response show(View view, const Metrics& metrics, const Levels& levels) {
     return {.body = to_json(metrics.events.read())};
 }
 
-std::string to_json(const Reading& reading) {
+std::string to_json(const Snapshot& reading) {
     return fmt::format(R"({{"received":{},"processed":{},"dropped":{},"pending":{}}})",
                        reading.received, reading.processed, reading.dropped, reading.pending());
 }
 
-std::string to_line(const Reading& reading) {
+std::string to_line(const Snapshot& reading) {
     return fmt::format("received={} processed={} dropped={} pending={}", reading.received,
                        reading.processed, reading.dropped, reading.pending());
 }
 
-std::string to_exposition(const Metrics& metrics, const Levels& levels) {
-    const Reading events = metrics.events.read();
+std::string to_exposition(const Metrics& metrics, const Gauges& levels) {
+    const Snapshot events = metrics.events.read();
     Exposition text;
     text.add("events_received_total", "counter", "Events that came.", events.received);
     text.add("events_processed_total", "counter", "Events that have been worked on.",

@@ -45,7 +45,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }  // namespace
 
 TEST_CASE("The four numbers, as an answer and as a line, add up") {
-    const Reading reading{.received = 10, .processed = 4, .dropped = 1};
+    const Snapshot reading{.received = 10, .processed = 4, .dropped = 1};
     CHECK(to_json(reading) == R"({"received":10,"processed":4,"dropped":1,"pending":5})");
     CHECK(to_line(reading) == "received=10 processed=4 dropped=1 pending=5");
 }
@@ -87,10 +87,10 @@ TEST_CASE("A query for metrics is read as strictly as an event") {
 TEST_CASE("A refused request is counted once: as an event without room, or as invalid") {
     Metrics metrics;
     metrics.count_refusal({.status = 503, .body = ""});
-    CHECK(metrics.events.read() == Reading{.received = 1, .dropped = 1});
+    CHECK(metrics.events.read() == Snapshot{.received = 1, .dropped = 1});
     CHECK(metrics.invalid.read() == 0);
     metrics.count_refusal({.status = 400, .body = ""});
-    CHECK(metrics.events.read() == Reading{.received = 1, .dropped = 1});
+    CHECK(metrics.events.read() == Snapshot{.received = 1, .dropped = 1});
     CHECK(metrics.invalid.read() == 1);
 }
 
@@ -134,7 +134,7 @@ TEST_CASE("The exposition is what Prometheus reads") {
     for (const int ms : {0, 3, 30, 3'000, 100'000}) {
         metrics.queued.record(std::chrono::milliseconds{ms});
     }
-    const Gauge::One open{metrics.connections};
+    const Gauge::Guard open{metrics.connections};
     JobQueue<Job> waiting{100};
     while (waiting.size() < 5) {
         REQUIRE(waiting.try_push({}) == PushStatus::success);

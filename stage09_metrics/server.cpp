@@ -3,9 +3,9 @@
 #include <mutex>
 #include <thread>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -77,7 +77,7 @@ Response answer(const Request& request, Server& server) {
         return *refusal;
     }
     if (const auto* view = std::get_if<View>(&message)) {
-        const Levels levels{server.queue, server.options.workers};
+        const Gauges levels{server.queue, server.options.workers};
         return show(*view, server.metrics, levels);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
@@ -93,7 +93,7 @@ Response answer(const Request& request, Server& server) {
 
 /// Answers one client's requests in order until the session is over.
 awaitable<void> handle(Socket socket, Server& server) {
-    const Gauge::One open{server.metrics.connections};
+    const Gauge::Guard open{server.metrics.connections};
     Session session{socket, server.options.limits};
     session.on_refusal([&] { server.metrics.invalid.add(); });
     while (const Request* request = co_await session.next()) {
@@ -104,10 +104,10 @@ awaitable<void> handle(Socket socket, Server& server) {
 /// Accepts clients, and has each handled by a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
-        ConnectionLimit::Place place = co_await server.connections.async_take();
+        ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept(server.io.next());
         const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
+        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
     }
 }
 
@@ -117,7 +117,7 @@ awaitable<void> accept_all(Listener& listener, Server& server) {
 /// done under the lock, where all workers wait that have an event of the same shard.
 void work(const Job& job, std::size_t worker, Server& server) {
     const auto& [event, accepted] = job;
-    const JobInHand counted{server.metrics, accepted};
+    const ActiveJob counted{server.metrics, accepted};
     std::this_thread::sleep_for(server.options.work_ms);
     std::int64_t balance = 0;
     const TimedLock lock = server.balances.update(event.user, [&](std::int64_t before) {

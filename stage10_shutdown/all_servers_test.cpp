@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
+#include "clients/probe/black_box.hpp"
+#include "clients/probe/connection.hpp"
 
 // What must be the same in several stages, which are tested side by side here.
 using namespace unfreeze;

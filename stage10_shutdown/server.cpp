@@ -3,9 +3,9 @@
 #include <mutex>
 #include <thread>
 
-#include "common/http.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/http/message.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -82,7 +82,7 @@ Response answer(const Request& request, Server& server) {
         return *refusal;
     }
     if (const auto* view = std::get_if<View>(&message)) {
-        const Levels levels{server.queue, server.options.workers, server.sessions.finishing()};
+        const Gauges levels{server.queue, server.options.workers, server.sessions.finishing()};
         return show(*view, server.metrics, levels);
     }
     if (const auto* query = std::get_if<BalanceQuery>(&message)) {
@@ -98,7 +98,7 @@ Response answer(const Request& request, Server& server) {
 
 /// Answers one client's requests in order until the session is over.
 awaitable<void> handle(Socket socket, Server& server) {
-    const Gauge::One open{server.metrics.connections};
+    const Gauge::Guard open{server.metrics.connections};
     Session session{socket, server.options.limits};
     session.on_refusal([&] { server.metrics.invalid.add(); });
     const Sessions::Entry entry{server.sessions, session};
@@ -110,10 +110,10 @@ awaitable<void> handle(Socket socket, Server& server) {
 /// Accepts clients, and has each handled by a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
-        ConnectionLimit::Place place = co_await server.connections.async_take();
+        ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept(server.io.next());
         const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(place));
+        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
     }
 }
 
@@ -123,7 +123,7 @@ awaitable<void> accept_all(Listener& listener, Server& server) {
 /// done under the lock, where all workers wait that have an event of the same shard.
 void work(const Job& job, std::size_t worker, Server& server) {
     const auto& [event, accepted] = job;
-    const JobInHand counted{server.metrics, accepted};
+    const ActiveJob counted{server.metrics, accepted};
     std::this_thread::sleep_for(server.options.work_ms);
     std::int64_t balance = 0;
     const TimedLock lock = server.balances.update(event.user, [&](std::int64_t before) {
@@ -154,10 +154,10 @@ int main(int argc, char** argv) {
     server.queue.close();
     server.sessions.finish();
     if (!workers.wait_until(deadline, shutdown.second())) {  // some work may never end
-        std::_Exit(print_end(server.report, server.metrics.events.read()));
+        std::_Exit(report_final_counts(server.report, server.metrics.events.read()));
     }
-    server.sessions.wait_until(last_answers_by(deadline), shutdown.second());
+    server.sessions.wait_until(flush_deadline(deadline), shutdown.second());
     io.stop();
     serving.join();  // so that nobody counts any more
-    return print_end(server.report, server.metrics.events.read());
+    return report_final_counts(server.report, server.metrics.events.read());
 }

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "clients/account.hpp"
-#include "clients/black_box.hpp"
-#include "clients/connection.hpp"
+#include "clients/claims/black_box.hpp"
+#include "clients/probe/account.hpp"
+#include "clients/probe/connection.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

@@ -3,11 +3,11 @@
 #include <list>
 #include <thread>
 
-#include "clients/connection.hpp"
-#include "clients/process.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/process.hpp"
 #include "common/catch.hpp"
-#include "common/listener.hpp"
-#include "common/spawn.hpp"
+#include "common/net/listener.hpp"
+#include "common/net/spawn.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;

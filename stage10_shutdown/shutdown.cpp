@@ -53,11 +53,11 @@ void Shutdown::listen() {
     }
 }
 
-steady_clock::time_point last_answers_by(steady_clock::time_point deadline) {
+steady_clock::time_point flush_deadline(steady_clock::time_point deadline) {
     return std::min(deadline, steady_clock::now() + std::chrono::seconds{1});
 }
 
-int print_end(LockReport& report, const Reading& events) {
+int report_final_counts(LockReport& report, const Snapshot& events) {
     const ExitAlarm unless_printed{1};
     report.print_total();
     if (events.pending() > 0) {

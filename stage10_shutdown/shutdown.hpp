@@ -51,10 +51,10 @@ private:
 
 /// The latest moment for the last answers to reach their clients: a second from now, or the
 /// deadline.
-steady_clock::time_point last_answers_by(steady_clock::time_point deadline);
+steady_clock::time_point flush_deadline(steady_clock::time_point deadline);
 
 /// Prints the last figures, and gives the process's exit status: 0, or 1 if events are lost. If
 /// nobody takes the figures within a second, ends the process with 1.
-int print_end(LockReport& report, const Reading& events);
+int report_final_counts(LockReport& report, const Snapshot& events);
 
 }  // namespace unfreeze

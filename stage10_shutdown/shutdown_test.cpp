@@ -5,7 +5,7 @@
 
 #include <future>
 
-#include "clients/black_box.hpp"
+#include "clients/probe/black_box.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
@@ -67,7 +67,7 @@ TEST_CASE("Threads that were started behind it are not interrupted") {
 
 TEST_CASE("The last answers have a second, or less where the deadline is nearer") {
     const auto now = steady_clock::now();
-    CHECK(last_answers_by(now) == now);
-    CHECK(last_answers_by(now + 1h) >= now + 1s);
-    CHECK(last_answers_by(now + 1h) < now + 10s);
+    CHECK(flush_deadline(now) == now);
+    CHECK(flush_deadline(now + 1h) >= now + 1s);
+    CHECK(flush_deadline(now + 1h) < now + 10s);
 }

@@ -1,0 +1,208 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "clients/claims/experiments.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/course.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What the server says to these bytes, on a connection of their own; 0 where it says nothing.
+int status_for(const Target& target, std::string_view bytes) {
+    Connection connection{target};
+    connection.send(bytes, frozen_after);
+    return status_of(connection.receive(frozen_after));
+}
+
+}  // namespace
+
+Finding keep_alive(const Target& target) {
+    constexpr std::size_t requests = 20;
+    Connection connection{target};
+    std::size_t answered = 0;
+    while (answered < requests && connection.send(post(event_body(answered)), frozen_after) &&
+           connection.receive(frozen_after)) {
+        ++answered;
+    }
+    return {answered == requests,
+            fmt::format("{} of {} answered on one connection", answered, requests),
+            briefly(answered, requests)};
+}
+
+Finding pipelining(const Target& target) {
+    constexpr std::size_t rounds = 20;
+    std::string bytes;
+    for (std::size_t i = 0; i < rounds; ++i) {
+        bytes += post(event_body(i)) + "GET /nowhere HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
+    }
+    Connection connection{target};
+    connection.send(bytes);
+    std::size_t in_order = 0;
+    for (std::size_t i = 0; i < 2 * rounds; ++i) {
+        const auto response = connection.receive(frozen_after);
+        const bool accepted = response && (response->status / 100 == 2 || response->status == 503);
+        const bool not_found = response && response->status == 404;
+        if (!(i % 2 == 0 ? accepted : not_found)) {
+            break;
+        }
+        ++in_order;
+    }
+    return {in_order == 2 * rounds, fmt::format("{} of {} in order", in_order, 2 * rounds),
+            briefly(in_order, 2 * rounds)};
+}
+
+/// Bytes that end like a head and are none.
+Finding garbage(const Target& target) {
+    std::size_t refused = 0;
+    const auto not_http = {"hello\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
+                           "POST / HTTP/1.1\r\nno colon here\r\n\r\n"};
+    for (const std::string_view bytes : not_http) {
+        Connection connection{target};
+        connection.send(bytes);
+        const auto response = connection.receive(frozen_after);
+        refused += response && response->status == 400 ? 1 : 0;
+    }
+    const bool served = probe(target, frozen_after).has_value();
+    return {refused == not_http.size() && served,
+            fmt::format("refused {} of {}, next client {}", refused, not_http.size(),
+                        served ? "served" : "waits"),
+            briefly(refused, not_http.size())};
+}
+
+Finding noise(const Target& target) {
+    constexpr std::size_t clients = 200;
+    constexpr std::size_t bytes_each = 64 * 1024;
+    std::mt19937 random{20'240'607};  // the same noise in each run
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < clients; ++i) {
+        std::string bytes(bytes_each, '\0');
+        std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random()); });
+        Connection connection{target};
+        connection.send(bytes);
+        connection.finish_sending();
+        const auto response = connection.receive(frozen_after);
+        refused += response && response->status == 400 ? 1 : 0;
+    }
+    const bool served = probe(target, frozen_after).has_value();
+    return {refused == clients && served,
+            fmt::format("refused {} of {}, next client {}", refused, clients,
+                        served ? "served" : "waits"),
+            briefly(refused, clients)};
+}
+
+/// Each says in two ways where it ends, and two servers in a row might take one each
+/// (RFC 9112 11.2).
+Finding two_readings(const Target& target) {
+    const std::string body = event_body(0);
+    const std::string length = std::to_string(body.size());
+    const std::array<std::string, 4> framings{
+        "Content-Length: " + length + "\r\nContent-Length: 3\r\n",
+        "Content-Length: " + length + "\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length : " + length + "\r\n", "Content-Length: +" + length + "\r\n"};
+    std::size_t refused = 0;
+    for (const std::string& framing : framings) {
+        Connection connection{target};
+        connection.send("POST / HTTP/1.1\r\nHost: unfreeze\r\n" + framing + "\r\n" + body);
+        const auto response = connection.receive(frozen_after);
+        refused += status_of(response) == 400 && !response->keep_alive ? 1 : 0;
+    }
+    return {refused == framings.size(), fmt::format("refused {} of {}", refused, framings.size()),
+            briefly(refused, framings.size())};
+}
+
+Finding long_head(const Target& target) {
+    constexpr std::size_t limit = 1024 * 1024;
+    const std::string piece = "X: " + std::string(1'000, 'x') + "\r\n";
+    Connection connection{target};
+    std::size_t sent = 0;
+    std::optional<ReceivedResponse> response;
+    connection.send("POST / HTTP/1.1\r\nHost: unfreeze\r\n");
+    while (!response && sent < limit && connection.send(piece, frozen_after)) {
+        sent += piece.size();
+        response = connection.receive(0ms);
+    }
+    if (!response) {
+        response = connection.receive(frozen_after);
+    }
+    const int status = status_of(response);
+    return {status == 431, fmt::format("{} when {} KiB were sent", briefly(status), sent / 1024),
+            briefly(status)};
+}
+
+/// A byte every tenth of a second, for longer than most servers have patience with a head.
+Finding slow_head(const Target& target) {
+    constexpr auto patience = 12s;
+    Connection connection{target};
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
+    };
+    connection.send("POST / HTTP/1.1\r\nX: ");
+    std::optional<ReceivedResponse> response;
+    while (!response && elapsed() < std::chrono::duration<double>{patience}.count() &&
+           connection.send("x")) {
+        response = connection.receive(100ms);
+    }
+    const int status = status_of(response);
+    return {status == 408,
+            status == 0 ? fmt::format("no answer in {} s", patience.count())
+                        : fmt::format("{} after {:.1f} s", status, elapsed()),
+            status == 0 ? briefly(status) : fmt::format("{:.1f} s", elapsed())};
+}
+
+Finding large_body(const Target& target) {
+    constexpr std::size_t stated = 40 * 1024 * 1024;
+    const std::string piece(64 * 1024, 'x');
+    Connection connection{target};
+    connection.send(
+        fmt::format("POST / HTTP/1.1\r\nHost: unfreeze\r\nContent-Length: {}\r\n\r\n", stated));
+    std::size_t sent = 0;
+    std::optional<ReceivedResponse> response;
+    while (!response && sent < stated && connection.send(piece, frozen_after)) {
+        sent += piece.size();
+        response = connection.receive(sent == piece.size() ? frozen_after : 0ms);
+    }
+    if (!response && sent < stated) {
+        response = connection.receive(frozen_after);  // sending failed: perhaps there is a reason
+    }
+    const int status = status_of(response);
+    return {
+        status == 413 && sent < stated,
+        fmt::format("{} when {} of {} KiB were sent", briefly(status), sent / 1024, stated / 1024),
+        briefly(status)};
+}
+
+Finding reason(const Target& target) {
+    const std::array<std::string_view, 4> no_events{
+        R"({"user":"alice","action":"buy"})", R"({"user":"alice","action":"buy","amount":"1"})",
+        R"({"user":"alice","action":"buy","amount":9223372036854775808})", R"({"user":"alice")"};
+    std::size_t told = 0;
+    for (const std::string_view body : no_events) {
+        Connection connection{target};
+        connection.send(post(body));
+        const auto response = connection.receive(frozen_after);
+        told += status_of(response) == 400 &&
+                        response->body.find(R"("reason":"invalid_json")") != std::string::npos
+                    ? 1
+                    : 0;
+    }
+    return {told == no_events.size(), fmt::format("told {} of {}", told, no_events.size()),
+            briefly(told, no_events.size())};
+}
+
+/// Each bracket costs a reader that calls itself another piece of its stack.
+Finding deep_json(const Target& target) {
+    const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
+    const bool served = probe(target, frozen_after).has_value();
+    return {status == 400 && served,
+            fmt::format("{}, next client {}", briefly(status), served ? "served" : "waits"),
+            served ? briefly(status) : "gone"};
+}
+
+}  // namespace unfreeze

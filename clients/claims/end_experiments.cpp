@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <future>
+#include <list>
+#include <sstream>
+
+#include "clients/claims/experiments.hpp"
+#include "clients/probe/account.hpp"
+#include "clients/probe/connection.hpp"
+#include "clients/probe/counts.hpp"
+#include "clients/probe/course.hpp"
+#include "clients/probe/load.hpp"
+#include "clients/probe/process.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+const Finding not_ours{false, "not started here, so it can't be told to end", "not tried"};
+
+std::string lost(std::int64_t jobs) { return fmt::format("lost {}", jobs); }
+
+std::optional<ReceivedResponse> look(const Target& target, std::string_view path) {
+    Connection connection{target};
+    connection.send(
+        fmt::format("GET {} HTTP/1.1\r\nHost: unfreeze\r\nConnection: close\r\n\r\n", path));
+    return connection.receive(frozen_after);
+}
+
+}  // namespace
+
+/// Reads the counters again and again beside a load that fills the queue: at each moment they are
+/// to add up, and to what was sent. None may ever go back.
+Finding adds_up(const Target& target) {
+    constexpr std::size_t events = 2'000;
+    Connection connection{target};
+    const auto before = ask_for_counts(connection);
+    if (!before) {
+        return {false, "no counters are told", "no counts"};
+    }
+    auto load = std::async(std::launch::async, [&target] {
+        return run_load(target, {.requests = events, .concurrency = 20, .keep_alive = true});
+    });
+    Counts last = *before;
+    std::size_t readings = 0;
+    do {
+        const auto now = ask_for_counts(connection);
+        if (!now) {
+            return {false, "beside a load, no counters are told", "no counts"};
+        }
+        const bool on = now->received >= last.received && now->processed >= last.processed &&
+                        now->dropped >= last.dropped;
+        if (!now->add_up() || !on || now->received > before->received + events ||
+            now->pending > before->pending + events) {  // as it would be below zero
+            return {false, to_text(*now), "off"};
+        }
+        last = *now;
+        ++readings;
+    } while (load.wait_for(0s) != std::future_status::ready);
+    const LoadReport report = load.get();
+    const auto after = ask_for_counts(connection);
+    const std::uint64_t answered = report.accepted + report.rejected;
+    const bool all = after && after->received - before->received == answered &&
+                     after->dropped - before->dropped == report.rejected;
+    return {all && report.accepted > 0,
+            all ? fmt::format("{} readings beside {} events", readings, answered)
+                : fmt::format("of {} events, {} of them refused, it counted: {}", answered,
+                              report.rejected, after ? to_text(*after) : "nothing"),
+            all ? fmt::format("{} times", readings) : "off"};
+}
+
+/// The counters in the text format that Prometheus reads.
+Finding exposition(const Target& target) {
+    const auto response = look(target, "/metrics");
+    std::istringstream lines{response && response->status == 200 ? response->body : ""};
+    bool typed = false;
+    std::size_t samples = 0;
+    for (std::string line; std::getline(lines, line);) {
+        typed = typed || line.starts_with("# TYPE ");
+        samples += !line.empty() && line.front() != '#' ? 1 : 0;
+    }
+    return {typed && samples > 0,
+            response ? fmt::format("{}, {} samples", response->status, samples) : "no answer",
+            samples > 0 ? fmt::format("{} lines", samples) : "none"};
+}
+
+Finding page(const Target& target) {
+    const auto response = look(target, "/");
+    const bool html = response && response->status == 200 &&
+                      response->field("Content-Type").starts_with("text/html");
+    return {html,
+            response ? fmt::format("{}, {} bytes of {}", response->status, response->body.size(),
+                                   response->field("Content-Type"))
+                     : "no answer",
+            html ? fmt::format("{} KiB", response->body.size() / 1024) : "none"};
+}
+
+/// Sends many events at once and ends the server as soon as they have been answered. What it then
+/// says is to account for all of them.
+Finding drain(const Target& target) {
+    constexpr std::size_t events = 60;
+    constexpr auto patience = 30s;
+    if (target.process == nullptr) {
+        return not_ours;
+    }
+    std::optional<Counts> before;
+    {
+        wait_until_idle(target, patience);
+        Connection connection{target};
+        // A job is counted a moment after its balance shows.
+        const auto give_up = steady_clock::now() + patience;
+        do {
+            before = ask_for_counts(connection);
+        } while (before && before->pending > 0 && steady_clock::now() < give_up);
+    }
+    const Account account{target};
+    std::list<Connection> clients;
+    while (clients.size() < events) {
+        clients.emplace_back(target).send(post(account.event(1), "Connection: close\r\n"));
+    }
+    std::uint64_t accepted = 0;
+    const auto enough = steady_clock::now() + 1s;  // for whoever answers behind the work
+    for (Connection& client : clients) {
+        const auto left = std::chrono::duration_cast<milliseconds>(enough - steady_clock::now());
+        const auto response = client.receive(std::max(left, 0ms));
+        accepted += response && response->status / 100 == 2 ? 1 : 0;
+    }
+    const auto done = account.balance();
+    const auto start = steady_clock::now();
+    kill(target.process->pid(), SIGTERM);
+    const bool ended = target.process->wait_for_end(patience);
+    const std::chrono::duration<double> took = steady_clock::now() - start;
+    const std::string end = ended ? fmt::format("it ended {:.2f} s later", took.count())
+                                  : fmt::format("{} s later it had not ended", patience.count());
+    const auto after = last_words(*target.process);
+    if (!after || !before) {
+        return {false,
+                fmt::format("of {} accepted {} were done at the signal; {}, and gave no account",
+                            accepted, done.value_or(0), end),
+                !done ? "no state"
+                : *done < static_cast<std::int64_t>(accepted)
+                    ? lost(static_cast<std::int64_t>(accepted) - *done)
+                    : "no account"};
+    }
+    const std::uint64_t processed = after->processed - before->processed;
+    return {ended && accepted > 0 && processed == accepted && after->pending == 0 &&
+                target.process->exit_status() == 0,
+            fmt::format("{} of {} accepted were done, {} of them after the signal; {}", processed,
+                        accepted, static_cast<std::int64_t>(processed) - done.value_or(0), end),
+            lost(static_cast<std::int64_t>(accepted - processed))};
+}
+
+/// The server has the first half when the signal comes, and gets the second one behind it.
+Finding half_request(const Target& target) {
+    if (target.process == nullptr) {
+        return not_ours;
+    }
+    const std::string request = post(event_body(0));
+    Connection half{target};
+    half.send(request.substr(0, request.size() / 2));
+    look(target, "/nowhere");  // so the other has been read from, where one can be beside it
+    kill(target.process->pid(), SIGTERM);
+    target.process->wait_for_end(100ms);
+    half.send(request.substr(request.size() / 2));
+    const auto response = half.receive(frozen_after);
+    const int status = status_of(response);
+    const bool ended = target.process->wait_for_end(5s);
+    return {status != 0 && ended,
+            status == 0 ? "no answer"
+                        : fmt::format("{}, and the server {}", status,
+                                      ended ? "ended" : "had not ended 5 s later"),
+            briefly(status)};
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,219 @@
+// Every claim of the course against all of its servers: claims down, stages across, and in each
+// cell the figure that was measured.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "clients/claims/trial.hpp"
+#include "clients/probe/course.hpp"
+#include "clients/probe/json.hpp"
+#include "clients/probe/process.hpp"
+#include "common/command_line.hpp"
+#include "common/csv.hpp"
+#include "common/log.hpp"
+
+namespace {
+
+using namespace unfreeze;
+
+struct Options {
+    std::size_t stage = 0;  // that one alone; 0: all
+    std::string spawn;      // in the place of its server
+    std::string json = "/dev/null";
+    std::string markdown = "/dev/null";
+    std::size_t side_by_side = 4;
+};
+
+struct Cell {
+    std::size_t stage;
+    Trial trial;
+
+    bool as_taught() const { return trial.as_taught(stage); }
+
+    /// Yes, no, or not as taught; and the figure.
+    std::string text() const {
+        return fmt::format("{} {}",
+                           !as_taught()          ? "✗"
+                           : trial.finding.holds ? "✓"
+                                                 : "–",
+                           trial.died() ? "ended" : trial.finding.brief);
+    }
+};
+
+/// Claim by claim, and for each of them the stages in order.
+std::vector<Cell> empty_cells(const Options& options) {
+    std::vector<Cell> cells;
+    for (const Claim& claim : all_claims()) {
+        for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+            if (options.stage == 0 || options.stage == stage) {
+                cells.push_back({stage, {&claim, {}}});
+            }
+        }
+    }
+    return cells;
+}
+
+/// Tries the cells whose claim wants the machine for itself, or those whose claim does not, so many
+/// at a time. Throws std::runtime_error once a server does not start, when the other threads have
+/// come to the end of what they were trying.
+void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
+               const Options& options) {
+    std::atomic<std::size_t> next = 0;
+    const auto try_next = [&] {
+        for (std::size_t i = next++; i < cells.size(); i = next++) {
+            Cell& cell = cells[i];
+            if (cell.trial.claim->traits.alone != alone) {
+                continue;
+            }
+            const std::string_view ours = course_servers.at(cell.stage - 1).name;
+            const bool spawned = !options.spawn.empty();
+            try {
+                cell.trial = try_claim(*cell.trial.claim,
+                                       spawned ? options.spawn : course_command(cell.stage, ours));
+            } catch (const std::exception& error) {
+                next = cells.size();
+                throw std::runtime_error{fmt::format("no server from '{}': {}",
+                                                     spawned ? options.spawn : ours, error.what())};
+            }
+        }
+    };
+    std::vector<std::future<void>> threads;
+    try {
+        while (threads.size() < at_a_time) {
+            threads.push_back(std::async(std::launch::async, try_next));
+        }
+    } catch (const std::system_error& error) {
+        next = cells.size();
+        throw std::system_error{error.code(), "no more threads can be started"};
+    }
+    for (std::future<void>& thread : threads) {
+        thread.get();
+    }
+}
+
+/// A line for each claim, of its first column and its cells.
+template <typename FirstColumn>
+std::vector<std::vector<std::string>> table(const std::vector<Cell>& cells,
+                                            FirstColumn first_column) {
+    std::vector<std::vector<std::string>> lines{{"claim"}};
+    const Claim* claim = nullptr;
+    for (const Cell& cell : cells) {
+        if (cell.trial.claim != claim) {
+            claim = cell.trial.claim;
+            lines.push_back({first_column(*claim)});
+        }
+        if (lines.size() == 2) {
+            lines.front().push_back(std::to_string(cell.stage));
+        }
+        lines.back().push_back(cell.text());
+    }
+    return lines;
+}
+
+std::string to_text(const std::vector<Cell>& cells) {
+    const auto lines = table(cells, [](const Claim& claim) { return std::string{claim.name}; });
+    std::vector<std::size_t> widths(lines.front().size());
+    const auto width = [](const std::string& text) {
+        return static_cast<std::size_t>(std::count_if(
+            text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));  // of UTF-8
+    };
+    for (const auto& line : lines) {
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            widths[i] = std::max(widths[i], width(line[i]));
+        }
+    }
+    std::string text;
+    for (const auto& line : lines) {
+        for (std::size_t i = 0; i + 1 < line.size(); ++i) {
+            text += line[i] + std::string(widths[i] - width(line[i]) + 2, ' ');
+        }
+        text += line.back() + "\n";
+    }
+    return text;
+}
+
+std::string to_markdown(const std::vector<Cell>& cells) {
+    auto lines = table(cells, [](const Claim& claim) { return std::string{claim.sentence}; });
+    lines.insert(lines.begin() + 1, std::vector<std::string>(lines.front().size(), "---"));
+    std::string text;
+    for (const auto& line : lines) {
+        text += fmt::format("| {} |\n", fmt::join(line, " | "));
+    }
+    return text;
+}
+
+std::string to_json(const std::vector<Cell>& cells) {
+    std::vector<std::string> lines;
+    for (const Cell& cell : cells) {
+        const auto& [claim, finding, ended] = cell.trial;
+        lines.push_back(JsonObject{}
+                            .add("claim", claim->name)
+                            .add("sentence", claim->sentence)
+                            .add("stage", cell.stage)
+                            .add("holds", finding.holds)
+                            .add("as_taught", cell.as_taught())
+                            .add("brief", finding.brief)
+                            .add("figure", finding.figure)
+                            .text());
+    }
+    return fmt::format("[\n{}\n]\n", fmt::join(lines, ",\n"));
+}
+
+void write(const std::string& file, const std::string& text) {
+    std::FILE* const stream = open_csv(file);
+    std::fputs(text.c_str(), stream);
+    close_csv(stream, file);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CommandLine command_line{"Puts every server of the course to every claim of the course."};
+    command_line.add("--stage", options.stage, 1, last_stage, "that stage alone");
+    command_line.add("--spawn", options.spawn,
+                     "with --stage: the command that starts a server in the place of that stage's");
+    command_line.add("--markdown", options.markdown, "file for the table");
+    command_line.add("--json", options.json, "file for all that was found");
+    command_line.add("--side-by-side", options.side_by_side, 1, 64,
+                     "servers at a time; where times are measured, it is one at a time");
+    command_line.parse(argc, argv);
+    if (!options.spawn.empty() && options.stage == 0) {
+        fail("--spawn needs --stage: in whose place is it?");
+    }
+
+    raise_descriptor_limit();
+    std::vector<Cell> cells = empty_cells(options);
+    try {
+        try_cells(cells, false, options.side_by_side, options);
+        try_cells(cells, true, 1, options);
+    } catch (const std::exception& error) {
+        fail(error.what());
+    }
+    fmt::print("{}", to_text(cells));
+    write(options.markdown, to_markdown(cells));
+    write(options.json, to_json(cells));
+
+    std::size_t failed = 0;
+    for (const Cell& cell : cells) {
+        const Claim& claim = *cell.trial.claim;
+        if (!cell.as_taught()) {
+            ++failed;
+            fmt::print("NOT AS TAUGHT: `{}` in stage {}: {}{}; it is true {}\n", claim.name,
+                       cell.stage, cell.trial.finding.figure,
+                       cell.trial.died() ? ", and the server ended" : "", claim.range());
+        }
+    }
+    fmt::print("{} of {} cells as taught\n", cells.size() - failed, cells.size());
+    finish_output();
+    return failed == 0 ? 0 : 1;
+}

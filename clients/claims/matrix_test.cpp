@@ -1,0 +1,62 @@
+#include <asio.hpp>
+
+#include "clients/claims/black_box.hpp"
+
+using namespace unfreeze;
+
+TEST_CASE("The matrix sees a server that is not as taught, and names the cell") {
+    if (sanitized) {
+        return;  // there are no variants
+    }
+    const std::string variant =
+        fmt::format("{} --port 0 {}", shell_word(program("stage05_variant_unbounded_queue")),
+                    course_servers.at(4).flags);
+    const std::string output = output_of({program("matrix"), "--stage 5", {"--spawn", variant}});
+    INFO(output);
+    CHECK(output.find("\nNOT AS TAUGHT: `overload` in stage 5: refused none of 2000; it is true "
+                      "from stage 5 on\n") != std::string::npos);
+    CHECK(output.find("✗ took all") != std::string::npos);
+    CHECK(output.ends_with(" cells as taught\nexit 1\n"));
+}
+
+TEST_CASE("The matrix knows a server that is as taught, and writes what it has found") {
+    const std::string json = fmt::format("/tmp/matrix_test_{}.json", getpid());
+    const std::string output = output_of({program("matrix"), "--stage 3 --json " + json});
+    INFO(output);
+    CHECK(output.ends_with(
+        fmt::format("\n{0} of {0} cells as taught\nexit 0\n", all_claims().size())));
+    CHECK(lines_of(json).size() == all_claims().size() + 2);
+    CHECK(
+        text_of(json).find(
+            R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_taught":true,"brief":"3/3",)") !=
+        std::string::npos);
+    std::filesystem::remove(json);
+}
+
+TEST_CASE("A matrix that fails lets its other servers end as they should", "[waits]") {
+    const std::string folder = fmt::format("/tmp/matrix_test_{}", getpid());
+    std::filesystem::create_directory(folder);
+    asio::io_context io;
+    const asio::ip::tcp::acceptor frozen{io, {asio::ip::address_v4::loopback(), 0}};
+    // The first one listens, and takes its claim's time. The second one ends meanwhile.
+    const std::string line = fmt::format(
+        "if mkdir {0}/first 2>/dev/null; then trap 'touch {0}/ended; exit' TERM; "
+        "touch {0}/ready; echo listening on 127.0.0.1:{1}; read line; else "
+        "while [ ! -e {0}/ready ]; do sleep 0.01; done; exit 1; fi",
+        folder, frozen.local_endpoint().port());
+    const std::string output =
+        output_of({program("matrix"), "--stage 2 --side-by-side 2", {"--spawn", line}});
+    INFO(output);
+    CHECK(output.ends_with("': it ended before it listened\nexit 2\n"));
+    CHECK(std::filesystem::exists(folder + "/ended"));
+    std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("A matrix that can't be made is refused in a sentence") {
+    CHECK(output_of({program("matrix"), "--spawn true"}) ==
+          "matrix: --spawn needs --stage: in whose place is it?\nexit 2\n");
+    CHECK(
+        output_of({program("matrix"), "--stage 1 --spawn true"}).find("no server from 'true': ") !=
+        std::string::npos);
+    CHECK(output_of({program("matrix"), "--stage 11"}).ends_with("\nexit 2\n"));
+}

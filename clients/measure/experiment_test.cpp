@@ -1,0 +1,370 @@
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+#include "clients/probe/black_box.hpp"
+#include "clients/probe/overload.hpp"
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// One row of an experiment: its fields by the names in the first line.
+using Row = std::map<std::string, std::string>;
+
+std::vector<std::string> fields_of(const std::string& line) {
+    std::istringstream in{line};
+    std::vector<std::string> fields;
+    for (std::string field; std::getline(in, field, ',');) {
+        fields.push_back(field);
+    }
+    return fields;
+}
+
+/// What a program that measures wrote.
+std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
+    const std::filesystem::path csv =
+        std::filesystem::temp_directory_path() / fmt::format("experiment-{}.csv", getpid());
+    const std::string output = output_of({program(name), arguments, {"--csv", csv.string()}});
+    INFO(output);
+    CHECK(output.ends_with("\nexit 0\n"));
+    const std::vector<std::string> lines = lines_of(csv);
+    std::filesystem::remove(csv);
+    REQUIRE(!lines.empty());
+    const std::vector<std::string> names = fields_of(lines.front());
+    std::vector<Row> rows;
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        const std::vector<std::string> fields = fields_of(lines[i]);
+        REQUIRE(fields.size() == names.size());
+        Row& row = rows.emplace_back();
+        for (std::size_t n = 0; n < names.size(); ++n) {
+            row[names[n]] = fields[n];
+        }
+    }
+    return rows;
+}
+
+/// What an experiment wrote, which took a second for each row.
+std::vector<Row> rows_of(std::string_view arguments) {
+    return rows_of("experiment", fmt::format("{} --seconds 1", arguments));
+}
+
+double number(const Row& row, const std::string& name) { return std::stod(row.at(name)); }
+
+}  // namespace
+
+// Timing is what they measure, so that a sanitizer would be what they see.
+
+TEST_CASE("The experiment of contention sees one lock go flat, and many not", "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("contention --work-ms 20 --hold-ms 20 --rows 6");
+    REQUIRE(rows.size() == 6);
+    const Row& lock = rows[4];
+    const Row& shards = rows[5];
+    CHECK(lock.at("locks") == "lock");
+    CHECK(shards.at("locks") == "shards");
+    CHECK(shards.at("workers") == "4");
+    CHECK(number(lock, "model") == 50.0);
+    CHECK(number(shards, "model") == 100.0);
+    for (const Row& row : rows) {
+        CHECK(number(row, "jobs_per_second") < 1.1 * number(row, "model"));
+    }
+    CHECK(number(shards, "jobs_per_second") > 1.3 * number(lock, "jobs_per_second"));
+    CHECK(number(lock, "wait_mean_ms") > 10);  // two others are before it
+    CHECK(number(shards, "wait_mean_ms") < number(lock, "wait_mean_ms"));
+}
+
+TEST_CASE("The experiment of sharding tells the factors apart") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("sharding --work-ms 20 --hold-ms 10 --rows 4");
+    REQUIRE(rows.size() == 4);
+    CHECK(rows[0].at("locks") == "lock");
+    CHECK(rows[1].at("locks") == "shards");
+    CHECK(rows[2].at("hold_ms") == "1");
+    for (const std::size_t lock : {0U, 2U}) {
+        const Row& shards = rows[lock + 1];
+        CHECK(number(shards, "jobs_per_second") > 1.5 * number(rows[lock], "jobs_per_second"));
+        CHECK(number(shards, "latency_mean_ms") < number(rows[lock], "latency_mean_ms"));
+        CHECK(number(shards, "latency_p99_ms") >= number(shards, "latency_mean_ms"));
+        CHECK(number(shards, "accepted") > 116);  // the queue and what is in work
+    }
+    CHECK(number(rows[2], "jobs_per_second") > 3 * number(rows[0], "jobs_per_second"));
+    // Little's law: a full queue and all workers, at this rate.
+    const double law = 116e3 / number(rows[0], "jobs_per_second");
+    CHECK(number(rows[0], "latency_mean_ms") > 0.8 * law);
+    CHECK(number(rows[0], "latency_mean_ms") < 1.2 * law);
+}
+
+TEST_CASE("The experiment of levels sees what each of them gives", "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("levels --work-ms 20 --hold-ms 10 --rows 5");
+    REQUIRE(rows.size() == 5);
+    const double mutex = number(rows[0], "jobs_per_second");
+    CHECK(number(rows[1], "jobs_per_second") < 1.2 * mutex);  // a reader-writer lock
+    CHECK(number(rows[2], "jobs_per_second") > 1.5 * mutex);  // 4 shards
+    CHECK(number(rows[2], "jobs_per_second") < 4.4 * mutex);
+    CHECK(number(rows[3], "jobs_per_second") > 1.5 * number(rows[2], "jobs_per_second"));
+    // In a second one query may come to its end at the mutex, or none: that has no quantile.
+    CHECK(10 * number(rows[0], "queries_per_second") < number(rows[3], "queries_per_second"));
+}
+
+TEST_CASE("The experiment of stages sees what each of them answers under its load", "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("stages");
+    REQUIRE(rows.size() == 6);
+    for (const Row& row : rows) {
+        INFO(row.at("stage") << ", " << row.at("connections"));
+        CHECK(number(row, "accepted") + number(row, "rejected") == number(row, "requests"));
+        CHECK(number(row, "p50_ms") <= number(row, "p99_ms"));
+        // Little's law: so many are on their way all the time.
+        const double mean_ms = number(row, "at_a_time") * 1e3 / number(row, "answers_per_second");
+        CHECK(number(row, "p50_ms") < 2.5 * mean_ms);
+        if (row.at("stage") != "5") {
+            CHECK(row.at("rejected") == "0");
+        }
+    }
+    CHECK(rows[2].at("connections") == "one each");
+    CHECK(rows[3].at("connections") == "kept");
+    CHECK(number(rows[3], "answers_per_second") > 1.5 * number(rows[2], "answers_per_second"));
+    CHECK(number(rows[4], "answers_per_second") < 2.1);  // a job takes half a second
+    CHECK(number(rows[4], "answers_per_second") > 1.5);
+    CHECK(number(rows[5], "answers_per_second") > 1'000 * number(rows[4], "answers_per_second"));
+    CHECK(number(rows[5], "accepted") > 100);  // the queue and what is in work
+    CHECK(number(rows[5], "accepted") < 200);
+}
+
+TEST_CASE("The experiment of the workers sees each of them bring as much as the first") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("workers --work-ms 10 --rows 3");
+    REQUIRE(rows.size() == 3);
+    CHECK(number(rows[0], "last_done_after_ms") >= 1'000);
+    CHECK(number(rows[1], "times_one") > 1.6);
+    CHECK(number(rows[1], "times_one") < 2.2);
+    CHECK(number(rows[2], "times_one") > 1.6 * number(rows[1], "times_one"));
+    CHECK(number(rows[2], "times_one") < 4.4);
+}
+
+TEST_CASE(
+    "The experiment of the queue sees a wait as long as the queue, and memory for its places") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("queue --rows 4");
+    REQUIRE(rows.size() == 4);
+    CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
+    for (const std::size_t row : {2U, 3U}) {
+        INFO(rows[row].at("capacity"));
+        CHECK(number(rows[row], "last_done_after_ms") > 0.9 * number(rows[row], "model_ms"));
+        CHECK(number(rows[row], "last_done_after_ms") < 1.5 * number(rows[row], "model_ms"));
+        CHECK(number(rows[row], "last_done_after_ms") >
+              5 * number(rows[row - 1], "last_done_after_ms"));
+    }
+    const double places_kb = 9e3 * 72 / 1e3;  // of 72 bytes, made when the queue is
+    CHECK(1e3 * (number(rows[3], "memory_empty_mb") - number(rows[2], "memory_empty_mb")) >
+          0.6 * places_kb);
+    for (const Row& row : rows) {
+        CHECK(number(row, "memory_full_mb") >= number(row, "memory_empty_mb"));
+    }
+}
+
+TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not",
+          "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("freeze");
+    REQUIRE(rows.size() == 240);
+    std::size_t frozen = 0;
+    for (const Row& row : rows) {
+        const double at = number(row, "at_ms");
+        const double answered_after = number(row, "answered_after_ms");
+        INFO(row.at("stage") << " at " << at << ": " << answered_after);
+        CHECK((row.at("silent_clients") == "20") == (at >= 2'000 && at < 4'000));
+        if (row.at("stage") == "1" && row.at("silent_clients") == "20") {
+            CHECK(at + answered_after > 3'999);  // not before they left
+            CHECK(at + answered_after < 4'500);
+            ++frozen;
+        } else {
+            CHECK(answered_after < 500);
+        }
+    }
+    CHECK(frozen == 40);
+}
+
+TEST_CASE("The experiment of connections sees what a thread costs, and a pool that is used up") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("connections --rows 3");
+    REQUIRE(rows.size() == 3);
+    const Row& coroutine = rows[0];
+    const Row& thread_each = rows[1];
+    const Row& pool = rows[2];
+    for (const Row& row : rows) {
+        CHECK(row.at("held") == "1000");
+    }
+    CHECK(coroutine.at("threads") == "1");
+    CHECK(thread_each.at("threads") == "1002");  // with the main thread and the one for notices
+    CHECK(pool.at("threads") == "9");
+    CHECK(number(thread_each, "kb_each") > 2 * number(coroutine, "kb_each"));
+    CHECK(number(coroutine, "kb_each") > 2 * number(pool, "kb_each"));
+    CHECK(number(coroutine, "probe_ms") < 500);
+    CHECK(pool.at("probe_ms") == "none");
+}
+
+TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does",
+          "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const std::vector<Row> rows = rows_of("metrics_benchmark", "counters --rounds 3");
+    REQUIRE(rows.size() == 6);
+    std::map<std::string, Row> ways;
+    for (const Row& row : rows) {
+        ways[row.at("way")] = row;
+    }
+    const auto ns = [&](const char* way, const char* threads) {
+        return number(ways.at(way), fmt::format("ns_by_{}", threads));
+    };
+    CHECK(ns("a mutex", "1_thread") > 1.5 * ns("a relaxed atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") > 0.6 * ns("a seq_cst atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") < 1.7 * ns("a seq_cst atomic", "1_thread"));
+    CHECK(ns("a relaxed atomic", "1_thread") > ns("cells a line each", "1_thread"));
+    // Two threads that meet take longer than one, where there are two cores; those that don't, not.
+    CHECK(ns("cells a line each", "2_threads") < 1.5 * ns("cells a line each", "1_thread"));
+    CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
+}
+
+TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs",
+          "[full]") {
+    if (sanitized) {
+        return;
+    }
+    const auto offered = [](std::string_view server, std::string_view flags) {
+        std::vector<Row> rows = rows_of("goodput", fmt::format("{} {}", server, flags));
+        REQUIRE(rows.size() == 2);
+        for (const Row& row : rows) {
+            CHECK(row.at("server") == server);
+            CHECK(number(row, "answered_p50_ms") <= number(row, "answered_p99_ms"));
+            CHECK(number(row, "answered_p50_ms") <= number(row, "done_p50_ms"));
+            CHECK(number(row, "in_time_per_second") < 1.1 * 100);  // one at a time, 10 ms each
+        }
+        CHECK(number(rows[0], "in_time_per_second") > 0.7 * 100);
+        return rows;
+    };
+    const auto final_server = offered("stage10_shutdown", "--times 1,10 --seconds 2");
+    const auto unbounded = offered("stage05_variant_unbounded_queue", "--times 1,5 --seconds 1");
+    const auto work_first = offered("stage04_state", "--times 1,3 --seconds 1");
+    CHECK(final_server[1].at("offered_per_second") == "1000");
+    CHECK(number(final_server[1], "in_time_per_second") >=
+          0.9 * number(final_server[0], "in_time_per_second"));
+    CHECK(number(final_server[1], "refused_share") > 0.8);
+    for (const auto& collapsed : {unbounded, work_first}) {
+        INFO(collapsed[0].at("server"));
+        CHECK(number(collapsed[1], "in_time_per_second") <
+              0.5 * number(collapsed[0], "in_time_per_second"));
+        CHECK(number(collapsed[1], "refused_share") == 0);
+        CHECK(number(collapsed[1], "done_p99_ms") > 2 * number(final_server[1], "done_p99_ms"));
+        for (const char* const answer : {"answered_p99_ms", "refused_p99_ms"}) {
+            CHECK(number(final_server[1], answer) < 0.1 * number(collapsed[1], "done_p99_ms"));
+        }
+    }
+    // Who takes in everything answers fast, and each second of it is a lie; who works first does
+    // not.
+    CHECK(number(unbounded[1], "answered_p99_ms") < 0.1 * number(unbounded[1], "done_p99_ms"));
+    CHECK(work_first[1].at("answered_p99_ms") == work_first[1].at("done_p99_ms"));
+}
+
+TEST_CASE("The costs of coroutines are below those of threads") {
+    if (sanitized) {
+        return;
+    }
+    std::map<std::string, double> costs;
+    for (const Row& row : rows_of("costs", "--divide 20 --rounds 3")) {
+        INFO(row.at("what"));
+        CHECK(number(row, "measured") > 0);
+        costs[row.at("what")] = number(row, "measured");
+    }
+    CHECK(costs.size() == 14);
+    const auto much_less = [&](const char* one, const char* other, double times) {
+        INFO(one << ": " << costs.at(one) << "; " << other << ": " << costs.at(other));
+        CHECK(times * costs.at(one) < costs.at(other));
+    };
+    much_less("spawn a coroutine and run it to its end", "spawn a thread and wait for its end", 5);
+    much_less("switch from one coroutine to another", "switch from one thread to another", 3);
+    much_less("switch from one coroutine to another", "the same on one core", 3);
+    much_less("resume a coroutine without Asio", "switch from one coroutine to another", 2);
+    much_less("memory of a coroutine that waits", "memory of a thread that waits", 2);
+    much_less("memory of one to the final server", "memory of one to threads", 1.5);
+    CHECK(costs.at("silent connections to the final server") >=
+          costs.at("silent connections to threads"));
+}
+
+TEST_CASE("What can't be offered is refused in one sentence") {
+    CHECK(output_of({program("goodput"), "stage01_blocking"}) ==
+          "goodput: there is no 'stage01_blocking', but: all, stage10_shutdown, stage04_state, "
+          "stage05_variant_unbounded_queue\nexit 2\n");
+    for (const char* const times : {"x", "0", "1,,2", "2x", "21", "nan", "1,-1"}) {
+        INFO(times);
+        CHECK(output_of({program("goodput"), fmt::format("--times {}", times)})
+                  .ends_with("' is no number from 0.1 to 20\nexit 2\n"));
+    }
+    CHECK(output_of({program("goodput"), "--times", {""}}) ==
+          "goodput: --times: there is nothing to offer\nexit 2\n");
+    CHECK(
+        output_of(Command{program("goodput"), ""}.run_by({"prlimit", "--nofile=1000"})) ==
+        "goodput: that is up to 4000 clients at a time, and there are 1000 descriptors\nexit 2\n");
+    CHECK(output_of({program("goodput"), "--csv /nowhere/a.csv"}) ==
+          "goodput: can't write to /nowhere/a.csv\nexit 2\n");
+    CHECK(output_of({program("costs"), "--divide 0"}).ends_with("(see --help)\nexit 2\n"));
+}
+
+TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
+    CHECK(output_of({program("experiment"), "fly"}) ==
+          "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "
+          "queue, workers, freeze, connections\nexit 2\n");
+    CHECK(output_of({program("experiment"), "sharding --csv /nowhere/a.csv"}) ==
+          "experiment: can't write to /nowhere/a.csv\nexit 2\n");
+    for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {
+        INFO(flags);
+        CHECK(output_of({program("experiment"), fmt::format("sharding {}", flags)})
+                  .ends_with("(see --help)\nexit 2\n"));
+    }
+    CHECK(output_of({program("experiment"), "sharding --work-ms 25"}) ==
+          "experiment: --work-ms and --hold-ms must be multiples of 10, as a tenth of them is "
+          "tried, too\nexit 2\n");
+}
+
+TEST_CASE("A server that ends while it is measured has no figures") {
+    if (sanitized) {  // stdbuf, which has to be loaded first, as the sanitizer has
+        return;
+    }
+    const Command command =
+        server_command("stage07_contention", "--work-ms 10 --hold-ms 10 --queue-capacity 10")
+            .run_by({"timeout", "2"});
+    CHECK_THROWS_WITH(measure_overload({.command = command, .span = 5s}),
+                      "it ended or fell silent while it was measured");
+}
+
+TEST_CASE("Who asks for JSON, or to wait until all is done, gets no table of workers") {
+    const char* const flag = GENERATE("--json", "--until-done");
+    const auto start = std::chrono::steady_clock::now();
+    const std::string server =
+        shell_word(program("stage07_contention")) + " --port 0 --work-ms 10 --hold-ms 1";
+    const std::string output = output_of(
+        {program("stage07_client"), fmt::format("--requests 10 {}", flag), {"--spawn", server}});
+    INFO(output);
+    CHECK(output.find("workers") == output.npos);
+    CHECK(std::chrono::steady_clock::now() < start + 8s);  // a second for each of its rows
+}

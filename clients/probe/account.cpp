@@ -1,0 +1,128 @@
+#include "clients/probe/account.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <random>
+#include <string_view>
+#include <thread>
+
+#include "clients/probe/connection.hpp"
+#include "clients/probe/load.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// Between two looks: a balance can be asked for and not waited on.
+constexpr auto look_again_after = 2ms;
+
+std::string random_name() {
+    std::random_device random;
+    return fmt::format("account-{:08x}{:08x}", random(), random());
+}
+
+}  // namespace
+
+Account::Account(const Target& target, std::size_t users) : target_{target} {
+    while (users_.size() < users) {
+        users_.push_back(random_name());
+    }
+}
+
+std::string Account::event(std::int64_t amount, std::size_t n) const {
+    return fmt::format(R"({{"user":"{}","action":"buy","amount":{}}})", users_[n % users_.size()],
+                       amount);
+}
+
+std::optional<std::int64_t> Account::balance() const {
+    std::int64_t sum = 0;
+    for (const std::string& user : users_) {
+        const auto balance = balance_of(user);
+        if (!balance) {
+            return std::nullopt;
+        }
+        sum += *balance;
+    }
+    return sum;
+}
+
+std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
+    constexpr std::string_view name = R"("balance":)";
+    const std::string query =
+        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n");
+    const auto deadline = steady_clock::now() + default_patience;
+    std::optional<ReceivedResponse> response;
+    do {  // 503: a lock was held for too long
+        Connection connection{target_};
+        connection.send(query);
+        response = connection.receive(default_patience);
+    } while (status_of(response) == 503 && steady_clock::now() < deadline);
+    const std::size_t at = response ? response->body.find(name) : std::string::npos;
+    if (at == std::string::npos) {
+        return std::nullopt;
+    }
+    const std::string& body = response->body;
+    std::int64_t balance = 0;
+    const auto read =
+        std::from_chars(body.data() + at + name.size(), body.data() + body.size(), balance);
+    return read.ec == std::errc{} ? std::optional{balance} : std::nullopt;
+}
+
+std::optional<std::int64_t> Account::wait_for(std::int64_t balance,
+                                              std::chrono::milliseconds patience) {
+    auto last = this->balance();
+    auto changed = steady_clock::now();
+    while (last && *last != balance && steady_clock::now() < changed + patience) {
+        std::this_thread::sleep_for(look_again_after);
+        const auto now = this->balance();
+        changed = now == last ? changed : steady_clock::now();
+        last = now;
+    }
+    return last;
+}
+
+bool wait_until_idle(const Target& target, std::chrono::milliseconds patience) {
+    const auto deadline = steady_clock::now() + patience;
+    Account account{target};
+    bool accepted = false;
+    while (account.balance() && !accepted && steady_clock::now() < deadline) {
+        Connection connection{target};
+        connection.send(post(account.event(1)));
+        const auto response = connection.receive(patience);
+        accepted = response && response->status / 100 == 2;
+        std::this_thread::sleep_for(accepted ? 0ms : look_again_after);
+    }
+    return accepted && account.wait_for(1, patience) == 1;
+}
+
+std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
+    constexpr auto patience = 1min;
+    if (!wait_until_idle(target, patience)) {
+        return std::nullopt;
+    }
+    const auto start = steady_clock::now();
+    if (!wait_until_idle(target, patience)) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
+}
+
+Burst run_burst(const Target& target, std::size_t events, std::size_t users,
+                std::chrono::milliseconds patience) {
+    Account account{target, users};
+    const auto start = steady_clock::now();
+    const LoadReport load =
+        run_load(target, {.requests = events,
+                          .concurrency = events,
+                          .timeout_ms = patience,
+                          .body = [&](std::size_t n) { return account.event(1, n); }});
+    Burst burst{.accepted = static_cast<std::int64_t>(load.accepted)};
+    burst.done = account.wait_for(burst.accepted, patience) == burst.accepted;
+    burst.took = steady_clock::now() - start;
+    return burst;
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <future>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients/probe/course.hpp"
+#include "clients/probe/process.hpp"
+#include "common/catch.hpp"
+#include "common/source_tree.hpp"
+
+// For tests that treat a program as its users do: from outside.
+namespace unfreeze {
+
+/// A word as it is written in a line for a shell, whatever it holds.
+inline std::string shell_word(std::string_view word) {
+    std::string text = "'";
+    for (const char c : word) {
+        text += c == '\'' ? "'\\''" : std::string{c};
+    }
+    return text + "'";
+}
+
+/// Waits for the end of a command, and returns what it has printed and then "exit N".
+inline std::string output_with_exit_status(Process& process, std::chrono::seconds patience) {
+    CHECK(process.wait_for_end_of_output(patience));
+    CHECK(process.wait_for_end(std::chrono::seconds{5}));  // it ends a moment after its output
+    return fmt::format("{}exit {}\n", process.output(), process.exit_status().value_or(-1));
+}
+
+/// What a command prints on both streams, and then "exit N".
+inline std::string output_of(const Command& command,
+                             std::chrono::seconds patience = std::chrono::seconds{30}) {
+    Process process{command.with(Output::kept_with_errors)};
+    return output_with_exit_status(process, patience);
+}
+
+/// What every server owes whoever starts it wrongly: one sentence and exit status 2.
+inline void check_start_errors(std::string_view name) {
+    ServerProcess first{server_command(name)};
+    const std::string in_use =
+        output_of({program(name), fmt::format("--port {}", first.target().port)});
+    CHECK(in_use == fmt::format("{}: 127.0.0.1:{} is in use: end the server that has it, or choose "
+                                "another --port\nexit 2\n",
+                                name, first.target().port));
+    const auto sentence_for = [&](std::string_view flags, std::string_view sentence) {
+        CHECK(output_of({program(name), flags}) ==
+              fmt::format("{}: {} (see --help)\nexit 2\n", name, sentence));
+    };
+    sentence_for("--prot", "unknown flag '--prot'");
+    sentence_for("--prot=1", "unknown flag '--prot'");
+    sentence_for("1", "unexpected argument '1'");
+    sentence_for("--port", "--port: expected a value");
+    sentence_for("--port 1 --port 2", "--port: expected one value, got 2");
+    for (const char* const port : {"65536", "-1", "+1", "010", "0x50", "80.0", "http"}) {
+        sentence_for(
+            fmt::format("--port {}", port),
+            fmt::format("--port: expected a whole number from 0 to 65535, got '{}'", port));
+    }
+    sentence_for("--host 127.1", "--host: expected an address, got '127.1'");
+    CHECK(output_of({program(name), "--host 192.0.2.1 --port 0"}) ==
+          fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
+                      name));
+    CHECK(output_of({program(name), "--help"}).ends_with("\nexit 0\n"));
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,147 @@
+#include "clients/probe/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <system_error>
+
+namespace unfreeze {
+
+void open_socket(asio::ip::tcp::socket& socket, const Target& target) {
+    asio::error_code error;
+    socket.open(target.endpoint().protocol(), error);
+    if (error) {
+        throw std::system_error{error, "no more connections can be opened"};
+    }
+}
+
+Connection::Connection(const Target& target) : target_{target} { connect(); }
+
+void Connection::connect() {
+    open_socket(socket_, target_);
+    asio::error_code error = asio::error::timed_out;
+    socket_.async_connect(target_.endpoint(),
+                          [&](const asio::error_code& result) { error = result; });
+    connected_ = within(default_patience) && !error;
+}
+
+bool Connection::send(std::string_view bytes, std::chrono::milliseconds patience) {
+    if (closed_) {
+        return false;
+    }
+    asio::error_code error;
+    asio::async_write(socket_, asio::buffer(bytes),
+                      [&](const asio::error_code& result, std::size_t) { error = result; });
+    const bool in_time = within(patience);
+    closed_ = in_time && error;
+    return in_time && !error;
+}
+
+std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    std::array<char, 16 * 1024> buffer;
+    for (;;) {
+        ResponseParser::Result result = parser_.next();
+        if (result == ResponseParser::Result::need_more && !ended_) {
+            asio::error_code error;
+            std::size_t bytes = 0;
+            socket_.async_read_some(asio::buffer(buffer),
+                                    [&](const asio::error_code& e, std::size_t n) {
+                                        error = e;
+                                        bytes = n;
+                                    });
+            const bool in_time = within(std::chrono::duration_cast<std::chrono::milliseconds>(
+                deadline - std::chrono::steady_clock::now()));
+            parser_.feed({buffer.data(), bytes});
+            unanswered_bytes_ += bytes;
+            if (!in_time && bytes == 0) {
+                return std::nullopt;
+            }
+            ended_ = static_cast<bool>(error);
+            continue;
+        }
+        if (result == ResponseParser::Result::need_more) {
+            result = parser_.end_of_stream();
+        }
+        if (result != ResponseParser::Result::response) {
+            return std::nullopt;
+        }
+        unanswered_bytes_ = 0;
+        ++responses_;
+        return std::move(parser_.response());
+    }
+}
+
+std::optional<ReceivedResponse> Connection::exchange(std::string_view request,
+                                                     std::chrono::milliseconds patience) {
+    const bool reused = responses_ > 0;
+    // A server may refuse before it has read everything: an error in sending is no answer yet.
+    send(request, patience);
+    std::optional<ReceivedResponse> response = receive(patience);
+    if (!response && reused && ended_ && unanswered_bytes_ == 0) {
+        asio::error_code closed_already;
+        socket_.close(closed_already);
+        parser_ = {};
+        ended_ = false;
+        closed_ = false;
+        responses_ = 0;
+        connect();
+        send(request, patience);
+        response = receive(patience);
+    }
+    return response;
+}
+
+bool Connection::closed_by_server(std::chrono::milliseconds patience) {
+    if (ended_) {
+        return true;
+    }
+    std::string dropped;
+    asio::async_read(socket_, asio::dynamic_buffer(dropped),
+                     [](const asio::error_code&, std::size_t) {});
+    return within(patience);
+}
+
+void Connection::finish_sending() {
+    asio::error_code closed_already;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, closed_already);
+}
+
+void Connection::reset() {
+    asio::error_code closed_already;
+    socket_.set_option(asio::socket_base::linger{true, 0}, closed_already);
+    socket_.close(closed_already);
+}
+
+bool Connection::within(std::chrono::milliseconds patience) {
+    io_.restart();
+    io_.run_for(patience);
+    if (io_.stopped()) {
+        return true;
+    }
+    asio::error_code closed_already;
+    socket_.cancel(closed_already);
+    io_.run();
+    return false;
+}
+
+std::optional<std::chrono::microseconds> probe(const Target& target,
+                                               std::chrono::milliseconds patience) {
+    const auto start = std::chrono::steady_clock::now();
+    Connection connection{target};
+    if (!connection.connected() || !connection.send(post(event_body(0)), patience) ||
+        !connection.receive(patience)) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                 start);
+}
+
+std::string in_words(std::optional<std::chrono::microseconds> answered,
+                     std::chrono::milliseconds patience) {
+    return answered
+               ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
+               : fmt::format("no answer in {} ms", patience.count());
+}
+
+}  // namespace unfreeze

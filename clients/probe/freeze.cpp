@@ -1,0 +1,67 @@
+// Connects real netcats that say nothing, and probes the server with a valid request beside them.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <list>
+#include <optional>
+#include <system_error>
+
+#include "clients/probe/connection.hpp"
+#include "clients/probe/course.hpp"
+#include "clients/probe/server_options.hpp"
+#include "common/csv.hpp"
+#include "common/log.hpp"
+
+namespace {
+
+using namespace unfreeze;
+using namespace std::chrono_literals;
+
+void print_probe(const char* when, const Target& target) {
+    const auto answered = probe(target, frozen_after);
+    fmt::print("probe {}: {}, {}\n", when, answered ? "ALIVE" : "FROZEN",
+               in_words(answered, frozen_after));
+    std::fflush(stdout);
+}
+
+/// Netcats that have connected, each holding its connection open until the list goes.
+void connect_netcats(std::list<Process>& netcats, std::size_t count, const Target& target) {
+    while (netcats.size() < count) {
+        netcats.emplace_back(Command{"nc", fmt::format("-v {} {}", target.host, target.port)}.with(
+            Output::kept_with_errors));
+        if (!netcats.back().wait_for_output("succeeded")) {
+            const std::string said = netcats.back().output();
+            fail(fmt::format(
+                "netcat {} of {} did not connect: {}", netcats.size(), count,
+                said.empty() ? "its connection waits for a place in the backlog" : said));
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ServerOptions options;
+    std::size_t clients = 20;
+    CommandLine command_line{
+        "Connects silent netcats, and tells whether the server still answers."};
+    add_server_options(command_line, options);
+    command_line.add("--clients", clients, 1, 1'000, "how many netcats");
+    command_line.parse(argc, argv);
+
+    raise_descriptor_limit();
+    std::optional<ServerProcess> spawned;
+    const Target target = find_server(options, spawned);
+    print_probe("before       ", target);
+    try {
+        std::list<Process> netcats;
+        connect_netcats(netcats, clients, target);
+        fmt::print("{} netcats have connected to {} and say nothing\n", clients, target.name());
+        print_probe("beside them  ", target);
+    } catch (const std::system_error& error) {
+        fail(fmt::format("no more netcats can be started: {}", error.what()));
+    }
+    fmt::print("the netcats have left\n");
+    print_probe("after        ", target);
+    finish_output();
+}

@@ -1,0 +1,192 @@
+#include "clients/probe/overload.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "clients/probe/connection.hpp"
+
+namespace unfreeze {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+using std::chrono::steady_clock;
+
+constexpr auto pause = 2ms;     // of who was refused, or has read
+constexpr auto patience = 10s;  // for one answer
+
+microseconds since(steady_clock::time_point start) {
+    return std::chrono::duration_cast<microseconds>(steady_clock::now() - start);
+}
+
+/// Clients that go on until they are told to stop, and what they have seen.
+class Clients {
+public:
+    Clients(const Target& target, const OverloadOptions& options)
+        : target_{target}, options_{options} {
+        for (std::size_t i = 0; i < options.writers + options.readers; ++i) {
+            threads_.emplace_back(
+                [this, writes = i < options_.writers](const std::stop_token& stop) {
+                    writes ? write(stop) : read(stop);
+                });
+        }
+    }
+
+    /// Tells them all to stop, before the first is waited for: each may be waiting for an answer.
+    ~Clients() {
+        for (std::jthread& thread : threads_) {
+            thread.request_stop();
+        }
+    }
+
+    /// How long since an event was sent for this user, where the user's name tells.
+    std::optional<microseconds> latency(std::string_view user) const {
+        std::int64_t sent = 0;
+        return std::sscanf(std::string{user}.c_str(), "sent-at-%ld", &sent) == 1
+                   ? std::optional{since(start_) - microseconds{sent}}
+                   : std::nullopt;
+    }
+
+    bool refused() const { return refused_; }
+    std::uint64_t accepted_before_refusal() const { return accepted_; }
+
+    /// What queries have taken since this was asked last.
+    LatencyHistogram take_queries() {
+        const std::lock_guard lock{mutex_};
+        return std::exchange(queries_, {});
+    }
+
+private:
+    void write(const std::stop_token& stop) {
+        Connection connection{target_};
+        while (!stop.stop_requested()) {
+            const std::size_t n = sent_++;
+            const std::string user = options_.user
+                                         ? options_.user(n)
+                                         : fmt::format("sent-at-{}-{}", since(start_).count(), n);
+            const std::string event =
+                post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
+            // An event that arrives twice changes no figure here.
+            const auto response = connection.exchange(event, patience);
+            if (!connection.connected()) {
+                return;  // the server has gone
+            }
+            if (response && response->status / 100 == 2) {
+                accepted_ += refused_ ? 0 : 1;
+            } else {
+                refused_ = true;
+                std::this_thread::sleep_for(pause);
+            }
+        }
+    }
+
+    void read(const std::stop_token& stop) {
+        Connection connection{target_};
+        for (std::size_t n = 0; !stop.stop_requested(); ++n) {
+            const std::string user = options_.user ? options_.user(n) : "nobody";
+            const auto start = steady_clock::now();
+            const auto response = connection.exchange(
+                post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)), patience);
+            if (!connection.connected()) {
+                return;
+            }
+            if (response) {
+                const std::lock_guard lock{mutex_};
+                queries_.record(since(start));
+            }
+            std::this_thread::sleep_for(pause);
+        }
+    }
+
+    const Target target_;
+    const OverloadOptions& options_;
+    const steady_clock::time_point start_ = steady_clock::now();
+    std::atomic<std::size_t> sent_ = 0;
+    std::atomic<bool> refused_ = false;
+    std::atomic<std::uint64_t> accepted_ = 0;  // before the first refusal
+    std::mutex mutex_;                         // guards the latencies
+    LatencyHistogram queries_;
+    std::vector<std::jthread> threads_;  // started last, when all that they use is there
+};
+
+/// What stands between two texts in a line.
+std::string_view between(std::string_view line, std::string_view left, std::string_view right) {
+    const std::size_t begin = line.find(left);
+    const std::size_t end = line.find(right, begin + left.size());
+    return begin == line.npos || end == line.npos
+               ? std::string_view{}
+               : line.substr(begin + left.size(), end - begin - left.size());
+}
+
+/// Reads the server's lines as they come.
+class Jobs {
+public:
+    explicit Jobs(Process& process) : process_{process} {}
+
+    /// Waits for output and calls job(line) for each job that it tells of. False where none comes.
+    template <typename Job>
+    bool follow(const Job& job) {
+        const std::string more = process_.wait_for_more(seen_, patience);
+        const std::size_t end = more.rfind('\n') + 1;  // a line that is not whole is read next time
+        seen_ += end;
+        for (std::string_view rest{more.data(), end}; !rest.empty();) {
+            const std::string_view line = rest.substr(0, rest.find('\n'));
+            if (line.starts_with("[worker ")) {
+                job(line);
+            }
+            rest.remove_prefix(line.size() + 1);
+        }
+        return !more.empty();
+    }
+
+private:
+    Process& process_;
+    std::size_t seen_ = 0;
+};
+
+}  // namespace
+
+OverloadReport measure_overload(const OverloadOptions& options) {
+    // Line by line, and not as its buffer fills: a line's time is the job's.
+    ServerProcess server{options.command.run_by({"stdbuf", "-oL"})};
+    Clients clients{server.target(), options};
+    Jobs jobs{server.process()};
+
+    std::uint64_t done = 0;
+    const auto give_up = steady_clock::now() + 1min;
+    while (!clients.refused() || done < clients.accepted_before_refusal()) {
+        if (!jobs.follow([&](std::string_view) { ++done; }) || steady_clock::now() > give_up) {
+            throw std::runtime_error{"it is not overloaded, or tells of no jobs"};
+        }
+    }
+    OverloadReport report;
+    clients.take_queries();  // those while the queue filled
+    const auto start = steady_clock::now();
+    while (steady_clock::now() < start + options.span) {
+        const bool told = jobs.follow([&](std::string_view line) {
+            const std::string wait{between(line, " wait=", "ms")};
+            report.wait.record(microseconds{std::lround(std::strtod(wait.c_str(), nullptr) * 1e3)});
+            if (const auto latency = clients.latency(between(line, " user=", " "))) {
+                report.latency.record(*latency);
+            }
+        });
+        if (!told) {
+            throw std::runtime_error{"it ended or fell silent while it was measured"};
+        }
+    }
+    report.took = steady_clock::now() - start;
+    report.jobs_per_second = static_cast<double>(report.wait.count()) / report.took.count();
+    report.query = clients.take_queries();
+    return report;
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,356 @@
+#include "clients/probe/process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <asio.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "clients/probe/connection.hpp"
+#include "common/http/grammar.hpp"
+
+namespace unfreeze {
+
+Descriptor::Descriptor(int number, const char* call) : number_{number} {
+    if (number < 0) {
+        throw std::system_error{errno, std::generic_category(), call};
+    }
+}
+
+Descriptor::~Descriptor() {
+    if (number_ >= 0) {
+        close(number_);
+    }
+}
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+struct Pipe {
+    Descriptor read_end;
+    Descriptor write_end;
+};
+
+Pipe make_pipe() {
+    std::array<int, 2> ends{-1, -1};
+    const int result = pipe2(ends.data(), O_CLOEXEC);
+    return {{result < 0 ? result : ends[0], "pipe2"}, {ends[1], "pipe2"}};
+}
+
+/// Runs what a child process runs, in a child process whose pid it returns. Throws
+/// std::system_error where there can be none. All children are forked on one thread, which lives as
+/// long as this program: PR_SET_PDEATHSIG kills a child as soon as the thread ends that forked it,
+/// whatever becomes of the process.
+template <typename Child>
+pid_t fork_on_lasting_thread(const Child& child) {
+    static asio::thread_pool& lasting = *new asio::thread_pool{1};  // no destructor ends it
+    std::packaged_task<pid_t()> task{[&] {
+        sigset_t all;  // signals are for this program's other threads; the child has none blocked
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        const pid_t pid = fork();
+        if (pid == 0) {
+            child();
+            _exit(127);
+        }
+        if (pid < 0) {
+            throw std::system_error{errno, std::generic_category(), "fork"};
+        }
+        return pid;
+    }};
+    return asio::post(lasting, std::move(task)).get();
+}
+
+std::uint16_t free_port() {
+    asio::io_context io;
+    const asio::ip::tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+    return acceptor.local_endpoint().port();
+}
+
+/// Replaces every {port} in the command by the same free port; 0 if there is none.
+std::uint16_t fill_in_port(Command& command) {
+    constexpr std::string_view placeholder = "{port}";
+    const auto find = [&](const std::string& word) { return word.find(placeholder); };
+    std::uint16_t port = 0;
+    for (std::string& word : command.words) {
+        for (std::size_t at = find(word); at != word.npos; at = find(word)) {
+            port = port == 0 ? free_port() : port;
+            word.replace(at, placeholder.size(), std::to_string(port));
+        }
+    }
+    return port;
+}
+
+/// A line that needs no shell takes the shell's place, and with it its pid and its fate.
+std::string in_place_of_the_shell(const std::string& line) {
+    const bool needs_shell = line.find_first_of(";&|<>()$`=\n") != std::string::npos;
+    const bool replaces_shell = line.find("exec ") == line.find_first_not_of(' ');
+    return needs_shell || replaces_shell ? line : "exec " + line;
+}
+
+}  // namespace
+
+Command::Command(const std::string& line) : words{"/bin/sh", "-c", in_place_of_the_shell(line)} {}
+
+Command::Command(std::string_view program, std::string_view arguments,
+                 const std::vector<std::string>& more)
+    : words{std::string{program}} {
+    std::istringstream separated{std::string{arguments}};
+    words.insert(words.end(), std::istream_iterator<std::string>{separated}, {});
+    words.insert(words.end(), more.begin(), more.end());
+}
+
+Command Command::run_by(const std::vector<std::string>& words_before) const {
+    Command command = *this;
+    command.words.insert(command.words.begin(), words_before.begin(), words_before.end());
+    return command;
+}
+
+Command Command::with(Output wanted) const {
+    Command command = *this;
+    command.output = wanted;
+    return command;
+}
+
+Process::Process() = default;
+
+/// The first constructor has made a whole object, so that the destructor takes down what there is
+/// if this one throws.
+Process::Process(Command command, std::chrono::milliseconds stop_patience) : Process{} {
+    // Made before the fork: after it, another thread may hold the lock of the allocator.
+    std::vector<char*> words;
+    for (std::string& word : command.words) {
+        words.push_back(word.data());
+    }
+    words.push_back(nullptr);
+    const std::string complaint = fmt::format("can't run {}\n", command.words.front());
+    Pipe input = make_pipe();
+    Pipe output = make_pipe();
+    if (command.output == Output::discarded) {
+        output.write_end = Descriptor{open("/dev/null", O_WRONLY | O_CLOEXEC), "/dev/null"};
+    }
+    input_ = std::move(input.write_end);
+    output_pipe_ = std::move(output.read_end);
+    stop_ = Descriptor{eventfd(0, EFD_CLOEXEC), "eventfd"};
+    reader_ = std::jthread{[this] { read_output(); }};
+    const pid_t parent = getpid();
+    cpu_set_t cores{};
+    sched_getaffinity(0, sizeof cores, &cores);
+    pid_ = fork_on_lasting_thread([&] {
+        setpgid(0, 0);  // a group of its own: a shell and what it starts end together
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        sched_setaffinity(0, sizeof cores, &cores);  // of the thread that wants the process
+        // Otherwise the command would inherit the signals that this program ignores or blocks.
+        signal(SIGPIPE, SIG_DFL);
+        signal(SIGXFSZ, SIG_DFL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        dup2(input.read_end.get(), STDIN_FILENO);
+        dup2(output.write_end.get(), STDOUT_FILENO);
+        if (command.output == Output::kept_with_errors) {
+            dup2(STDOUT_FILENO, STDERR_FILENO);
+        }
+        // Not what this process has open just now: its connections would stay open there.
+        closefrom(STDERR_FILENO + 1);
+        if (getppid() == parent) {
+            execvp(words[0], words.data());
+            [[maybe_unused]] const ssize_t written =
+                write(STDERR_FILENO, complaint.data(), complaint.size());
+        }
+    });
+    setpgid(pid_, pid_);  // here too: the group exists, whichever of the two runs first
+    // glibc 2.36 forgets to tell C++ that its pidfd_open() is a function of C.
+    end_ = Descriptor{static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"};
+    stop_patience_ = stop_patience;
+}
+
+Process::~Process() {
+    if (pid_ > 0) {
+        kill(-pid_, SIGTERM);
+        wait_for_end(stop_patience_);
+        kill(-pid_, SIGKILL);  // whatever is left of the group
+        waitpid(pid_, nullptr, 0);
+    }
+    // What has left the group may still hold the pipe open; the reader does not wait for it.
+    eventfd_write(stop_.get(), 1);
+}
+
+/// Leaves the child to be reaped by the destructor, so that its pid stays ours until then.
+std::optional<int> Process::exit_status() const {
+    siginfo_t info{};
+    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        info.si_pid != pid_) {
+        return std::nullopt;
+    }
+    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+bool Process::wait_for_end(std::chrono::milliseconds patience) const {
+    const auto deadline = steady_clock::now() + patience;
+    pollfd end{end_.get(), POLLIN, 0};
+    for (auto left = patience; !ended() && left > 0ms;
+         left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now())) {
+        poll(&end, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, 1h).count()));
+    }
+    return ended();
+}
+
+bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    const auto found = [&] { return output_.find(text) != std::string::npos; };
+    output_changed_.wait_for(lock, patience, [&] { return output_ended_ || found(); });
+    return found();
+}
+
+std::optional<std::string> Process::wait_for_line(std::string_view text,
+                                                  std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    std::optional<std::string> rest;
+    const auto found = [&] {
+        const std::size_t at = output_.find(text);
+        const std::size_t line_end = at == std::string::npos ? at : output_.find('\n', at);
+        if (line_end != std::string::npos) {
+            rest = output_.substr(at + text.size(), line_end - at - text.size());
+        }
+        return rest.has_value();
+    };
+    output_changed_.wait_for(lock, patience, [&] { return found() || output_ended_; });
+    return rest;
+}
+
+bool Process::wait_for_end_of_output(std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    return output_changed_.wait_for(lock, patience, [&] { return output_ended_; });
+}
+
+std::string Process::output() const {
+    const std::lock_guard lock{mutex_};
+    return output_;
+}
+
+std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds patience) {
+    std::unique_lock lock{mutex_};
+    output_changed_.wait_for(lock, patience,
+                             [&] { return output_.size() > seen || output_ended_; });
+    return output_.substr(std::min(seen, output_.size()));
+}
+
+/// Until the output ends, or `stop_` says so.
+void Process::read_output() {
+    std::array<pollfd, 2> ends{{{output_pipe_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    std::array<char, 4096> buffer;
+    std::size_t bytes = 0;
+    do {
+        const bool readable = poll(ends.data(), ends.size(), -1) > 0 && ends[0].revents != 0;
+        const ssize_t result =
+            readable ? read(output_pipe_.get(), buffer.data(), buffer.size()) : 0;
+        bytes = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
+        const std::lock_guard lock{mutex_};
+        output_.append(buffer.data(), bytes);
+        output_ended_ = bytes == 0;
+        output_changed_.notify_all();
+    } while (bytes > 0);
+}
+
+ServerProcess::ServerProcess(Command command, std::chrono::milliseconds patience)
+    : target_{.port = fill_in_port(command)}, process_{std::move(command)} {
+    if (target_.port == 0) {
+        wait_for_announcement(patience);
+    } else {
+        wait_for_connect(patience);
+    }
+    target_.process = &process_;
+}
+
+void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {
+    const auto announced = process_.wait_for_line("listening on ", patience);
+    if (!announced) {
+        // The output of a process that ends is at its end a moment before the process is.
+        throw std::runtime_error{process_.wait_for_end(100ms)
+                                     ? "it ended before it listened"
+                                     : "it never said 'listening on HOST:PORT', and its command "
+                                       "has no {port} to fill in"};
+    }
+    const std::optional<Target> target = parse_target(*announced);
+    if (!target) {
+        throw std::runtime_error{
+            fmt::format("it says 'listening on {}', which is not HOST:PORT", *announced)};
+    }
+    target_ = *target;
+}
+
+void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
+    const auto deadline = steady_clock::now() + patience;
+    while (!Connection{target_}.connected()) {
+        if (process_.ended()) {
+            throw std::runtime_error{"it ended before it accepted a connection"};
+        }
+        if (steady_clock::now() > deadline) {
+            throw std::runtime_error{
+                fmt::format("nobody accepts connections on port {}", target_.port)};
+        }
+        std::this_thread::sleep_for(20ms);  // between two tries: there is nothing to wait on
+    }
+}
+
+long status_number(pid_t pid, const std::string& name) {
+    std::ifstream status{fmt::format("/proc/{}/status", pid)};
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(name + ":")) {
+            return std::stol(line.substr(name.size() + 1));
+        }
+    }
+    return 0;
+}
+
+std::chrono::milliseconds processor_time(pid_t pid) {
+    std::ifstream stat{fmt::format("/proc/{}/stat", pid)};
+    std::string field;
+    std::getline(stat, field, ')');  // the name may hold spaces; the third field follows it
+    for (int number = 3; number < 14; ++number) {
+        stat >> field;
+    }
+    long user_ticks = 0;
+    long system_ticks = 0;
+    stat >> user_ticks >> system_ticks;
+    return std::chrono::milliseconds{(user_ticks + system_ticks) * 1000 / sysconf(_SC_CLK_TCK)};
+}
+
+std::ptrdiff_t descriptors(pid_t pid) {
+    std::error_code gone;
+    const std::filesystem::directory_iterator entries{fmt::format("/proc/{}/fd", pid), gone};
+    return std::distance(begin(entries), end(entries));
+}
+
+std::size_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur;
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,133 @@
+#include "common/http/message.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <iterator>
+
+#include "common/http/grammar.hpp"
+
+namespace unfreeze {
+namespace {
+
+using std::string_view_literals::operator""sv;
+
+constexpr std::size_t npos = std::string_view::npos;
+
+constexpr std::string_view reason_phrase(int status) {
+    switch (status) {
+        case 200: return "OK";
+        case 202: return "Accepted";
+        case 400: return "Bad Request";
+        case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 413: return "Content Too Large";
+        case 414: return "URI Too Long";
+        case 417: return "Expectation Failed";
+        case 431: return "Request Header Fields Too Large";
+        case 501: return "Not Implemented";
+        case 503: return "Service Unavailable";
+        case 505: return "HTTP Version Not Supported";
+        default: return "";  // the phrase may be empty (RFC 9112 section 4)
+    }
+}
+
+}  // namespace
+
+std::string_view Request::path() const {
+    std::string_view path = target;
+    if (const std::size_t scheme = path.find("://"); !path.starts_with('/') && scheme != npos) {
+        const std::size_t authority_end = path.find_first_of("/?", scheme + 3);
+        path = authority_end == npos ? "/" : path.substr(authority_end);
+    }
+    path = path.substr(0, path.find('?'));
+    return path.empty() ? "/" : path;
+}
+
+Response error_response(int status, std::string_view reason, std::string_view detail,
+                        std::string_view fields) {
+    std::string body = fmt::format(R"({{"status":"error","reason":"{}")", reason);
+    if (!detail.empty()) {
+        fmt::format_to(std::back_inserter(body), R"(,"detail":"{}")", detail);
+    }
+    return {.status = status, .body = body + "}", .fields = fields};
+}
+
+void append_response(std::string& out, const Response& response, const Request& request,
+                     std::chrono::steady_clock::time_point now) {
+    // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
+    const std::string_view connection = !request.keep_alive || response.close
+                                            ? "Connection: close\r\n"
+                                        : request.minor_version == 0 ? "Connection: keep-alive\r\n"
+                                                                     : "";
+    constexpr std::size_t head_bytes = 192;  // and mostly less
+    out.reserve(out.size() + head_bytes + response.fields.size() + response.body.size());
+    const fmt::format_int status{response.status};
+    const fmt::format_int length{response.body.size()};
+    for (const std::string_view piece :
+         {"HTTP/1.1 "sv, std::string_view{status.data(), status.size()}, " "sv,
+          reason_phrase(response.status), "\r\nDate: "sv, http_date(now), "\r\nContent-Type: "sv,
+          response.content_type, "\r\nContent-Length: "sv,
+          std::string_view{length.data(), length.size()}, "\r\n"sv, response.fields, connection,
+          "\r\n"sv}) {
+        out += piece;
+    }
+    if (request.method != "HEAD") {
+        out += response.body;
+    }
+}
+
+std::string to_bytes(const Response& response) {
+    std::string bytes;
+    append_response(bytes, response);
+    return bytes;
+}
+
+std::string_view http_date(long long unix_seconds) {
+    // strftime would follow the locale, and formatting is dearer than looking: once a second.
+    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    thread_local long long formatted_for = -1;
+    thread_local std::string date;
+    if (unix_seconds != formatted_for) {
+        const std::time_t time = unix_seconds;
+        std::tm utc{};
+        gmtime_r(&time, &utc);
+        date = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                           days.at(static_cast<std::size_t>(utc.tm_wday)), utc.tm_mday,
+                           months.at(static_cast<std::size_t>(utc.tm_mon)), utc.tm_year + 1900,
+                           utc.tm_hour, utc.tm_min, utc.tm_sec);
+        formatted_for = unix_seconds;
+    }
+    return date;
+}
+
+std::string_view http_date(std::chrono::steady_clock::time_point now) {
+    using std::chrono::system_clock;
+    thread_local std::chrono::steady_clock::time_point next_second;
+    thread_local std::chrono::sys_seconds second;
+    if (now >= next_second) {
+        const system_clock::time_point wall = system_clock::now();
+        second = std::chrono::floor<std::chrono::seconds>(wall);
+        next_second = now + (second + std::chrono::seconds{1} - wall);
+    }
+    return http_date(second.time_since_epoch().count());
+}
+
+std::size_t stated_content_length(std::string_view head) {
+    while (!head.empty()) {
+        const std::size_t line_end = head.find("\r\n");
+        const Field field = parse_field(head.substr(0, line_end));
+        if (equals_ignoring_case(field.name, "Content-Length")) {
+            return static_cast<std::size_t>(std::max(0LL, parse_length(field.value)));
+        }
+        head = line_end == npos ? std::string_view{} : head.substr(line_end + 2);
+    }
+    return 0;
+}
+
+}  // namespace unfreeze

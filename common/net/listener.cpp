@@ -1,0 +1,126 @@
+#include "common/net/listener.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <system_error>
+
+#include "common/address.hpp"
+#include "common/log.hpp"
+
+namespace unfreeze {
+namespace {
+
+/// Long enough to cost nothing, short enough that nobody notices the end of a shortage late.
+constexpr std::chrono::milliseconds failure_pause{100};
+
+/// A shortage comes and goes while the backlog is worked off; one that has not come for this long
+/// is over.
+constexpr std::chrono::seconds failures_over_after{1};
+
+}  // namespace
+
+void add_listen_options(CommandLine& command_line, ListenOptions& options) {
+    command_line.add_host("--host", options.host, "address to listen on");
+    command_line.add("--port", options.port, "TCP port to listen on; 0 picks a free one");
+}
+
+Listener::Listener(asio::io_context& io, const ListenOptions& options)
+    : io_{io}, acceptor_{io}, pause_{io} {
+    const std::string where = host_and_port(options.host, options.port);
+    try {
+        const auto found = tcp::resolver{io}.resolve(options.host, std::to_string(options.port),
+                                                     tcp::resolver::passive);
+        const tcp::endpoint endpoint = found.begin()->endpoint();
+        acceptor_.open(endpoint.protocol());
+        acceptor_.set_option(Acceptor::reuse_address{true});  // a restart need not wait
+        // Each connection inherits it (Linux's way). An answer leaves in one write: Nagle's
+        // algorithm would only hold it back behind the last one.
+        acceptor_.set_option(tcp::no_delay{true});
+        acceptor_.bind(endpoint);
+        acceptor_.listen();
+    } catch (const std::system_error& error) {
+        if (error.code() == asio::error::address_in_use) {
+            fail(fmt::format("{} is in use: end the server that has it, or choose another --port",
+                             where));
+        }
+        fail(fmt::format("can't listen on {}: {}", where, error.code().message()));
+    }
+    const std::string line =
+        fmt::format("listening on {}\n",
+                    host_and_port(acceptor_.local_endpoint().address().to_string(), port()));
+    // A script may wait for this line. If it can't be written, the server serves all the same.
+    static_cast<void>(std::fputs(line.c_str(), stdout));
+    std::fflush(stdout);
+}
+
+Socket Listener::accept() {
+    for (;;) {
+        asio::error_code error;
+        Socket socket = acceptor_.accept(error);
+        if (!must_pause(error)) {
+            return socket;
+        }
+        pause_.expires_after(failure_pause);
+        pause_.wait();
+    }
+}
+
+awaitable<Socket> Listener::async_accept() { return async_accept(io_); }
+
+awaitable<Socket> Listener::async_accept(asio::io_context& server) {
+    for (;;) {
+        asio::error_code error;
+        Socket socket =
+            co_await acceptor_.async_accept(server, asio::redirect_error(use_awaitable, error));
+        if (!acceptor_.is_open()) {
+            socket.close(error);  // too late for it
+            pause_.expires_at(std::chrono::steady_clock::time_point::max());
+        } else if (!must_pause(error)) {
+            co_return socket;
+        } else {
+            pause_.expires_after(failure_pause);
+        }
+        co_await pause_.async_wait(use_awaitable);
+    }
+}
+
+int Listener::release() {
+    acceptor_.native_non_blocking(true);
+    return acceptor_.release();
+}
+
+void Listener::close() {
+    asio::error_code closed_anyway;
+    acceptor_.close(closed_anyway);
+}
+
+/// Whether to try again later; throws where trying again is of no use. What is left besides
+/// shortages is a fault of the network, which accept(2) reports of the connection that it was about
+/// to hand out.
+bool Listener::must_pause(const asio::error_code& error) {
+    if (error == asio::error::bad_descriptor || error == asio::error::not_socket ||
+        error == asio::error::invalid_argument || error == asio::error::fault ||
+        error == asio::error::operation_aborted) {
+        throw std::system_error{error, "accept"};
+    }
+    if (!error && !in_failures_) {
+        return false;  // nearly always: no look at the clock for each client
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const bool long_ago = now > last_failure_ + failures_over_after;
+    if (error) {
+        if (!in_failures_ || long_ago) {
+            notice(fmt::format("accepting pauses: {}", error.message()));
+        }
+        in_failures_ = true;
+        last_failure_ = now;
+    } else if (long_ago) {
+        notice("accepting again");
+        in_failures_ = false;
+    }
+    return static_cast<bool>(error);
+}
+
+}  // namespace unfreeze

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <asio.hpp>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <vector>
+
+namespace unfreeze {
+
+class BatchedCondition;
+
+/// Wake-ups that an I/O thread has yet to send. The thread repeats two steps: it asks the kernel
+/// which sockets are ready, and runs the handlers of all of them. To wake a worker takes a system
+/// call, often longer than everything else that a request needs. So handlers note their wake-ups
+/// here, and the thread sends all of them together after all ready handlers have run.
+class WakeupBatch {
+public:
+    /// For the calling thread, which is about to run `io`, until this is destroyed.
+    explicit WakeupBatch(asio::io_context& io);
+
+    /// Sends pending wake-ups, even if the thread exits by an exception.
+    ~WakeupBatch();
+
+    WakeupBatch(const WakeupBatch&) = delete;
+    WakeupBatch& operator=(const WakeupBatch&) = delete;
+
+    /// The calling thread's batch; null on a thread that runs no handlers.
+    static WakeupBatch* current();
+
+    /// Notifies one waiter after all ready handlers have run, or as soon as many notifications are
+    /// pending. The condition must live until then.
+    void notify_later(BatchedCondition& condition);
+
+    /// Sends the calling thread's pending wake-ups now: call it before this thread waits for one of
+    /// the threads that it is to wake.
+    static void flush();
+
+private:
+    void send();
+
+    /// More would wait for too long while their jobs pile up.
+    static constexpr std::size_t pending_max = 256;
+
+    asio::io_context& io_;
+    std::vector<BatchedCondition*> pending_;  // one entry for each pending notify
+    bool flush_posted_ = false;               // a handler that sends is already posted
+};
+
+/// A condition variable whose notify_one() is batched on threads that have a WakeupBatch.
+class BatchedCondition {
+public:
+    template <typename Lock>
+    void wait(Lock& lock) {
+        WakeupBatch::flush();  // a thread sends its pending wake-ups before it waits
+        ++waiting_;
+        condition_.wait(lock);
+        --waiting_;
+    }
+
+    void notify_one() {
+        if (WakeupBatch* const batch = WakeupBatch::current()) {
+            batch->notify_later(*this);
+        } else {
+            condition_.notify_one();
+        }
+    }
+
+    void notify_all() { condition_.notify_all(); }
+
+    /// Notifies `times` waiters, or all if fewer wait by now.
+    void notify_now(std::size_t times) {
+        if (times >= waiting_) {
+            condition_.notify_all();  // one system call for all of them
+            return;
+        }
+        for (; times > 0; --times) {
+            condition_.notify_one();
+        }
+    }
+
+private:
+    std::condition_variable condition_;
+    std::atomic<std::size_t> waiting_ = 0;  // counted under the lock
+};
+
+}  // namespace unfreeze
