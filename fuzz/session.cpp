@@ -22,7 +22,7 @@ awaitable<void> serve(Socket socket, const SessionLimits& limits, std::size_t& a
                       bool& ended) {
     Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
-        const auto event = read_event(*request);
+        const auto event = route(*request);
         const auto* refusal = std::get_if<Response>(&event);
         session.reply(refusal != nullptr ? *refusal : Response{.body = "accepted"});
         ++answers;

@@ -16,8 +16,8 @@ struct Options {
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Stage 1: a server that one silent client freezes."};
-    add_listen_options(command_line, options.listen);
+    CommandLine command_line{"One of the ten servers. ./lab notes explains them."};
+    add_options(command_line, options.listen);
     command_line.parse(argc, argv);
     return options;
 }

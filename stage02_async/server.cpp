@@ -17,8 +17,8 @@ struct Options {
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Stage 2: one thread, one coroutine a connection."};
-    add_listen_options(command_line, options.listen);
+    CommandLine command_line{"One of the ten servers. ./lab notes explains them."};
+    add_options(command_line, options.listen);
     command_line.parse(argc, argv);
     return options;
 }
@@ -46,12 +46,11 @@ awaitable<void> handle(Socket socket) {
     }
 }
 
-/// Accepts clients, and has each handled by a coroutine of its own.
+/// Accepts clients, and handles each in a coroutine of its own.
 awaitable<void> accept_all(Listener& listener) {
     for (;;) {
         Socket socket = co_await listener.async_accept();
-        const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket)), stop_on_exception);
+        asio::co_spawn(socket.get_executor(), handle(std::move(socket)), stop_on_exception);
     }
 }
 

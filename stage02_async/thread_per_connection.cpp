@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
     using namespace unfreeze;
     ListenOptions options;
     CommandLine command_line{"Beside stage 2: a thread for each connection."};
-    add_listen_options(command_line, options);
+    add_options(command_line, options);
     command_line.parse(argc, argv);
 
     start_notices();  // while there is a thread left

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
     ListenOptions options;
     std::size_t threads = 8;
     CommandLine command_line{"Beside stage 2: a fixed number of threads for all connections."};
-    add_listen_options(command_line, options);
+    add_options(command_line, options);
     command_line.add("--threads", threads, 1, 1'000, "threads in the pool");
     command_line.parse(argc, argv);
 

@@ -8,8 +8,8 @@
 
 namespace unfreeze {
 
-/// What deadlines go by: the steady clock, which never jumps, whatever is done to the wall clock. A
-/// test has one that it moves by hand.
+/// The clock of all deadlines: the monotonic one, which never jumps. A test has one that it moves
+/// itself.
 class Clock {
 public:
     using time_point = std::chrono::steady_clock::time_point;
@@ -17,18 +17,17 @@ public:
     virtual ~Clock() = default;
     virtual time_point now() const { return std::chrono::steady_clock::now(); }
 
-    /// When a timer, which knows no other clock, is to look whether this one has come to `moment`.
+    /// When a timer of the monotonic clock should check whether this clock has reached `moment`.
     virtual time_point look_at(time_point moment) const { return moment; }
 
     static const Clock& steady();
 };
 
-/// Cancels a socket's pending operation when a moment is reached. An operation that ends in that
-/// same moment ends as if nothing had been, so whoever starts the next one asks expired() first; a
-/// composed operation, such as asio::async_write, does not. One timer for the whole life of a
-/// connection: moving the deadline back, which each request does, only writes down the new moment.
-/// The timer looks at it when it fires and goes on waiting where it came too early, so a request
-/// costs neither an allocation nor a system call for its deadlines.
+/// Cancels a socket's pending operation at a deadline. An operation that completes at that moment
+/// completes as usual, so check expired() before each next operation. Composed operations, such as
+/// asio::async_write, do not check it. A connection has one timer for its whole life: a later
+/// deadline, which each request sets, is only stored. If the timer fires too early, it waits again,
+/// so a request's deadlines cost neither an allocation nor a system call.
 class Deadline {
 public:
     /// Refers to both until it is destroyed; the socket belongs to the same thread.
@@ -37,7 +36,7 @@ public:
     Deadline(const Deadline&) = delete;
     Deadline& operator=(const Deadline&) = delete;
 
-    /// The moment that counts from now on, an earlier or a later one.
+    /// Replaces the deadline by an earlier or a later one.
     void expire_at(Clock::time_point deadline);
 
     /// Whether the deadline set last has been reached.

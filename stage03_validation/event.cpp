@@ -15,8 +15,9 @@
 namespace unfreeze {
 namespace {
 
-/// Half of a UTF-16 pair, which no UTF-8 may hold (RFC 3629 section 3): ED and a byte from A0 on.
-/// RapidJSON refuses these bytes and a lone \ud800, but up to its version 1.1 makes them of \udc00.
+/// Half of a surrogate pair, which is not valid in UTF-8 (RFC 3629 section 3): ED, then a byte from
+/// A0 on. RapidJSON rejects these bytes and a lone \ud800, but up to its version 1.1 it turns
+/// \udc00 into them.
 bool holds_lone_surrogate(std::string_view text) {
     for (std::size_t i = text.find('\xed'); i != text.npos; i = text.find('\xed', i + 1)) {
         if (i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0xa0) {
@@ -26,8 +27,8 @@ bool holds_lone_surrogate(std::string_view text) {
     return false;
 }
 
-/// What is wrong with the JSON. RapidJSON's words, but for a backslash in them and for the one
-/// error that a handler reports without words.
+/// What is wrong with the JSON: RapidJSON's message, except where that has a backslash, and for the
+/// one error that a handler reports without a message.
 std::string_view phrase(rapidjson::ParseErrorCode code) {
     switch (code) {
         case rapidjson::kParseErrorStringUnicodeEscapeInvalidHex:
@@ -38,7 +39,7 @@ std::string_view phrase(rapidjson::ParseErrorCode code) {
     }
 }
 
-/// What RapidJSON allocates with. It would use a null pointer.
+/// An allocator for RapidJSON, which would use a null pointer.
 struct ThrowingAllocator : rapidjson::CrtAllocator {
     void* Malloc(std::size_t bytes) {
         void* const block = rapidjson::CrtAllocator::Malloc(bytes);
@@ -50,8 +51,8 @@ struct ThrowingAllocator : rapidjson::CrtAllocator {
 };
 using Pool = rapidjson::MemoryPoolAllocator<ThrowingAllocator>;
 
-/// Hears RapidJSON's reader, which reads in situ, and keeps what decides. Each handler returns
-/// false to stop the reader, with the reason in `error`.
+/// Handles the events of RapidJSON's reader, which reads in situ, and keeps the members that
+/// decide. A handler returns false to stop the reader, with the reason in `error`.
 class MembersReader {
 public:
     bool Null() { return value("null"); }
@@ -97,10 +98,10 @@ public:
     bool StartArray() { return value("an array") && deeper(); }
     bool EndArray(rapidjson::SizeType) { return shallower(); }
 
-    /// What was there, once the reader has come to the end.
+    /// The members, once the reader has finished.
     Members take() { return std::move(members_); }
 
-    /// Why the reader was stopped; empty where it stopped by itself.
+    /// Why a handler stopped the reader; empty if none did.
     const std::string& error() const { return error_; }
 
 private:
@@ -121,7 +122,7 @@ private:
             return value("a number");
         }
         if (members_.amount) {
-            return twice();
+            return duplicate();
         }
         members_.amount = number;
         return true;
@@ -129,7 +130,7 @@ private:
 
     bool keep(std::optional<std::string>& member, std::string_view text) {
         if (member) {
-            return twice();
+            return duplicate();
         }
         if (text.size() > member_bytes_max) {
             return stop(
@@ -140,17 +141,17 @@ private:
     }
 
     bool keep_type(std::string_view text) {
-        members_.type_twice = members_.type.has_value();
+        members_.duplicate_type = members_.type.has_value();
         members_.type = text;
         return true;
     }
 
-    bool twice() { return stop(fmt::format("member '{}' stands there twice", member_)); }
+    bool duplicate() { return stop(fmt::format("duplicate member '{}'", member_)); }
 
-    /// A value that the event has no use for: fine, unless it stands where one of ours should.
+    /// A value that is ignored, unless it is the value of one of our members.
     bool value(std::string_view what) {
         if (depth_ == 0) {
-            return stop(fmt::format("an object is expected, not {}", what));
+            return stop(fmt::format("expected an object, not {}", what));
         }
         if (at_member() && (member_ == "user" || member_ == "action")) {
             return stop(fmt::format("member '{}' must be a string, not {}", member_, what));
@@ -175,11 +176,11 @@ private:
 }  // namespace
 
 std::variant<Members, EventError> parse_members(std::string_view json) {
-    // Iterative, because a recursive reader's stack is the client's to overflow.
+    // Iterative, because a client could overflow the stack of a recursive reader.
     constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
                                rapidjson::kParseValidateEncodingFlag;
-    // A copy, whose strings are unescaped where they stand. It finds room here, as does what the
-    // reader has to remember, unless that is much.
+    // A copy, whose strings are unescaped in place. Small bodies and the reader's stack fit in
+    // here; the allocator takes more memory only for larger ones.
     alignas(std::max_align_t) std::array<char, 1024> room;
     Pool allocator{room.data(), room.size()};
     char* const text = static_cast<char*>(allocator.Malloc(json.size() + 1));
@@ -196,14 +197,14 @@ std::variant<Members, EventError> parse_members(std::string_view json) {
             fmt::format("invalid JSON at byte {}: {}", parsed.Offset(), phrase(parsed.Code()))};
     }
     if (stream.Tell() != json.size()) {
-        // The reader takes a NUL for the end of its text.
+        // The reader takes a NUL for the end of the text.
         return EventError{fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
     return members.take();
 }
 
 std::variant<Event, EventError> event_from(Members members) {
-    if (!members.whole()) {
+    if (!members.is_event()) {
         return EventError{fmt::format("member '{}' is missing", !members.user     ? "user"
                                                                 : !members.action ? "action"
                                                                                   : "amount")};
@@ -219,29 +220,34 @@ std::variant<Event, EventError> parse_event(std::string_view json) {
     return event_from(std::get<Members>(std::move(parsed)));
 }
 
-std::variant<Event, Response> read_event(const Request& request) {
-    if (auto refusal = misdirected(request)) {
-        return *std::move(refusal);
-    }
-    auto parsed = parse_event(request.body);
-    if (const auto* error = std::get_if<EventError>(&parsed)) {
-        return invalid_json(*error);
-    }
-    return std::get<Event>(std::move(parsed));
-}
-
-std::optional<Response> misdirected(const Request& request) {
+std::variant<Members, Response> read_body(const Request& request) {
     if (request.path() != "/") {
         return error_response(404, "not_found", "events go to /");
     }
     if (request.method != "POST") {
         return error_response(405, "method_not_allowed", "events come by POST", "Allow: POST\r\n");
     }
-    return std::nullopt;
+    auto parsed = parse_members(request.body);
+    if (const auto* error = std::get_if<EventError>(&parsed)) {
+        return invalid_json_response(*error);
+    }
+    return std::get<Members>(std::move(parsed));
 }
 
-Response invalid_json(const EventError& error) {
+Response invalid_json_response(const EventError& error) {
     return error_response(400, "invalid_json", error.detail);
+}
+
+std::variant<Event, Response> route(const Request& request) {
+    auto body = read_body(request);
+    if (auto* refusal = std::get_if<Response>(&body)) {
+        return std::move(*refusal);
+    }
+    auto event = event_from(std::get<Members>(std::move(body)));
+    if (const auto* error = std::get_if<EventError>(&event)) {
+        return invalid_json_response(*error);
+    }
+    return std::get<Event>(std::move(event));
 }
 
 }  // namespace unfreeze

@@ -11,49 +11,52 @@
 
 namespace unfreeze {
 
-/// What a client may ask for: {"user":"alice","action":"buy","amount":100}.
+/// What a client sends to be worked on: {"user":"alice","action":"buy","amount":100}.
 struct Event {
     std::string user;
     std::string action;
     std::int64_t amount = 0;
 };
 
-/// Why a body is no event: names the member, or the byte offset where it stops being JSON.
-/// Holds no quotation marks and nothing that the client sent, so it may stand in a JSON string.
+/// Why a body is not an event: names the member, or the byte offset of the first JSON error. It has
+/// no quotation marks and repeats nothing that the client sent, so it needs no escaping in JSON.
 struct EventError {
     std::string detail;
 };
 
-/// An event's user and its action have at most this many bytes: the server keeps them.
+/// The limit for an event's user and for its action, because the server keeps them.
 constexpr std::size_t member_bytes_max = 256;
 
-/// The members of a body that decide what it is, as far as they are there.
+/// The members of a body that decide what it asks for, as far as they are present.
 struct Members {
     std::optional<std::string> user;
     std::optional<std::string> action;
     std::optional<std::int64_t> amount;
-    std::optional<std::string> type;  // no part of an event; empty if it is no string
-    bool type_twice = false;
+    std::optional<std::string> type;  // not part of an event; empty if it is not a string
+    bool duplicate_type = false;
 
-    /// Whether it is an event, whatever its further members say.
-    bool whole() const { return user && action && amount; }
+    /// Whether these are all the members of an event. Further members do not matter.
+    bool is_event() const { return user && action && amount; }
 };
 
-/// Reads a JSON object (RFC 8259), whole and in UTF-8. The members may stand in any order, those of
-/// an event each once; further members are read over. Nesting costs no stack, however deep.
+/// Parses a JSON object (RFC 8259) in UTF-8. The members may come in any order, and those of an
+/// event only once. Further members are ignored. Nesting costs no stack, however deep it is.
 std::variant<Members, EventError> parse_members(std::string_view json);
 
-/// The event that has these members, or the first one that is missing.
+/// The event that has these members, or an error that names the first missing one.
 std::variant<Event, EventError> event_from(Members members);
 
-/// Both in one.
+/// Both steps in one.
 std::variant<Event, EventError> parse_event(std::string_view json);
 
-/// The event that a request carries, or the answer that refuses it: 404, 405, 400.
-std::variant<Event, Response> read_event(const Request& request);
+/// The members of a request's body, or the response that refuses the request: 404 for another
+/// target than /, 405 for another method than POST, 400 for a body that is not such an object.
+std::variant<Members, Response> read_body(const Request& request);
 
-/// The two ways to refuse: what is no POST to /, whatever its body, and a body that is no event.
-std::optional<Response> misdirected(const Request& request);
-Response invalid_json(const EventError& error);
+/// 400 with reason invalid_json.
+Response invalid_json_response(const EventError& error);
+
+/// What a request asks for: an event to accept, or the response that refuses the request.
+std::variant<Event, Response> route(const Request& request);
 
 }  // namespace unfreeze

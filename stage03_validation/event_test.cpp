@@ -21,7 +21,7 @@ std::string describe(const Event& event) {
 /// is answered with 400 and that detail in an object of JSON.
 std::string read(std::string_view json) {
     const auto parsed = parse_event(json);
-    const auto message = read_event({.method = "POST", .target = "/", .body = json});
+    const auto message = route({.method = "POST", .target = "/", .body = json});
     if (const auto* error = std::get_if<EventError>(&parsed)) {
         REQUIRE(std::holds_alternative<Response>(message));
         const auto& [status, body, fields, content_type, close] = std::get<Response>(message);
@@ -97,8 +97,8 @@ constexpr std::string_view too_big =
     "error: invalid JSON at byte 34: Number too big to be stored in double.";
 constexpr std::string_view not_alone =
     "error: invalid JSON at byte 36: The document root must not be followed by other values.";
-constexpr std::string_view two_users = "error: member 'user' stands there twice";
-constexpr std::string_view two_amounts = "error: member 'amount' stands there twice";
+constexpr std::string_view two_users = "error: duplicate member 'user'";
+constexpr std::string_view two_amounts = "error: duplicate member 'amount'";
 
 struct {
     std::string_view what;
@@ -149,7 +149,7 @@ struct {
     {"the same one twice", R"({"user":"a","action":"b","amount":1,"user":"a"})", two_users},
     {"an empty one", R"({"user":"","action":"b","amount":1,"user":""})", two_users},
     {"an action twice", R"({"user":"a","action":"b","action":"c","amount":1})",
-     "error: member 'action' stands there twice"},
+     "error: duplicate member 'action'"},
     {"an amount twice", R"({"user":"a","action":"b","amount":1,"amount":1})", two_amounts},
     {"nothing twice", R"({"amount":0,"user":"a","action":"b","amount":0})", two_amounts},
     {"a user again, escaped", R"({"user":"a","\u0075ser":"b","action":"b","amount":1})", two_users},
@@ -239,7 +239,7 @@ struct {
      "error: invalid JSON at byte 100005: Invalid value."},
     {"objects that do not close", nested(100'000, R"({"x":)", "1", ""),
      "error: invalid JSON at byte 500042: Missing a comma or '}' after an object member."},
-    {"arrays alone", repeated(100'000, "["), "error: an object is expected, not an array"},
+    {"arrays alone", repeated(100'000, "["), "error: expected an object, not an array"},
     {"objects alone", repeated(100'000, R"({"x":)"),
      "error: invalid JSON at byte 500000: Invalid value."},
     {"an amount that deep", with_amount(repeated(100'000, "[") + repeated(100'000, "]")),
@@ -376,7 +376,7 @@ TEST_CASE("Anything but an object is refused") {
         {R"([{"user":"a","action":"b","amount":1}])", "an array"},
     };
     for (const auto& row : rows) {
-        check_refused(row.json, fmt::format("error: an object is expected, not {}", row.type));
+        check_refused(row.json, fmt::format("error: expected an object, not {}", row.type));
     }
 }
 

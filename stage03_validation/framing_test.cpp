@@ -24,7 +24,7 @@ namespace {
 awaitable<void> serve(Socket socket, SessionLimits limits, bool& ended) {
     Session session{socket, limits};
     while (const Request* request = co_await session.next()) {
-        const auto message = read_event(*request);
+        const auto message = route(*request);
         const auto* refusal = std::get_if<Response>(&message);
         session.reply(refusal ? *refusal : Response{.body = R"({"status":"accepted"})"});
     }

@@ -42,7 +42,7 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
     const Exchange exchanges[] = {
         {post(event), 200, R"({"status":"accepted"})", true},
         {post("{}"), 400, error_body("invalid_json", "member 'user' is missing"), true},
-        {post("[1"), 400, error_body("invalid_json", "an object is expected, not an array"), true},
+        {post("[1"), 400, error_body("invalid_json", "expected an object, not an array"), true},
         {"POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404,
          error_body("not_found", "events go to /"), true},
         {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 405,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cassert>
 #include <span>
 
 #include "common/http/request_parser.hpp"
@@ -12,11 +13,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A client that pipelines has its answers gathered up to this size before they are sent.
+/// Responses to a pipelining client gather up to this size before they are sent.
 constexpr std::size_t output_bytes_max = 16 * 1024;
 
-/// Where a thread's sockets are read into, one at a time: the bytes go to the parser before
-/// anything else can run. Thousands of idle connections then hold no read buffer at all.
+/// One read buffer for all sockets of a thread, because the bytes go to the parser before another
+/// session can run. Thousands of idle connections then need no read buffers.
 std::span<char> read_buffer() {
     thread_local std::array<char, 16 * 1024> buffer;
     return buffer;
@@ -24,14 +25,15 @@ std::span<char> read_buffer() {
 
 }  // namespace
 
-void add_session_limits(CommandLine& command_line, SessionLimits& limits) {
+void add_options(CommandLine& command_line, SessionLimits& limits) {
     command_line.add("--head-bytes-max", limits.http.head_bytes_max, 64, 1 << 20,
                      "largest request line and fields together");
     command_line.add("--body-bytes-max", limits.http.body_bytes_max, 0, 1 << 30, "largest body");
-    command_line.add("--idle-ms", limits.idle_ms, 1ms, 24h, "patience between requests");
+    command_line.add("--idle-ms", limits.idle_ms, 1ms, 24h, "time between requests");
     command_line.add("--head-ms", limits.head_ms, 1ms, 24h, "time for a whole head");
     command_line.add("--body-ms", limits.body_ms, 1ms, 24h, "time for a whole body");
-    command_line.add("--write-ms", limits.write_ms, 1ms, 24h, "time for a client to take answers");
+    command_line.add("--write-ms", limits.write_ms, 1ms, 24h,
+                     "time for a client to take responses");
     command_line.add("--linger-ms", limits.linger_ms, 0ms, 24h,
                      "time for a refused client to stop sending");
 }
@@ -71,10 +73,10 @@ awaitable<const Request*> Session::next() {
             break;
         }
 
-        // Wait first, then read: while a client is silent no buffer waits with it.
-        asio::error_code called_off;
+        // Wait first, then read: an idle connection needs no buffer.
+        asio::error_code wait_error;
         co_await socket_.async_wait(Socket::wait_read,
-                                    asio::redirect_error(use_awaitable, called_off));
+                                    asio::redirect_error(use_awaitable, wait_error));
         take_bytes();
     }
     co_await flush();
@@ -87,27 +89,28 @@ void Session::reply(const Response& response) {
     request.keep_alive = request.keep_alive && !response.close && !finishing_;
     append(response, request);
     timed_phase_.reset();
-    looking_ = request.is_safe();
+    only_reads_ = request.is_safe();
     if (!request.keep_alive) {
         state_ = State::closing;
     }
 }
 
 bool Session::finish() {
-    if (looking_ && phase() == Phase::idle) {
+    assert(socket_.get_executor().running_in_this_thread());
+    if (only_reads_ && phase() == Phase::idle) {
         return true;
     }
     finishing_ = true;
     if (state_ == State::open && timed_phase_ == Phase::idle && phase() == Phase::idle) {
-        // It waits for bytes, in next().
+        // next() waits for bytes.
         deadline_.expire_at(clock_.now());
     }
     return false;
 }
 
-/// Nearly always the kernel takes it all, and there is nothing to wait for, nor any deadline. Only
-/// where there is so much that more may follow are the others let in between. False where flush()
-/// has something left to do.
+/// Nearly always the kernel takes all of the output at once, so neither a wait nor a deadline is
+/// needed. A large output is left to flush(), so that other sessions run in between. Returns false
+/// if flush() has something left to do.
 bool Session::send_now() {
     if (state_ == State::broken || !exchange_ || exchange_->output.empty()) {
         return true;
@@ -141,8 +144,8 @@ awaitable<void> Session::flush() {
     output.clear();
 }
 
-/// Sets the deadline, and lets go of all that a silent client has no need of. Closes where an idle
-/// client's time is over and its last bytes, if any, have begun no request.
+/// Sets the deadline, and frees what an idle connection does not need. Closes the connection if its
+/// idle time is over and its last bytes, if any, did not begin a request.
 void Session::expect_bytes() {
     const Phase phase = this->phase();
     if (phase == Phase::idle && timed_phase_ == phase && deadline_.expired()) {
@@ -157,13 +160,13 @@ void Session::expect_bytes() {
     if (phase == Phase::idle && !exchange_->parser.has_bytes()) {
         exchange_.reset();
     } else {
-        std::string{}.swap(exchange_->output);  // it has been sent, and may have been long
+        std::string{}.swap(exchange_->output);  // it is sent, and may be large
     }
 }
 
-/// Reads and feeds the parser, or ends the session: with 408 for a client that took too long over a
-/// request, with 400 for one that left in the middle of it. An idle client whose time is over may
-/// have sent a request meanwhile: that one is read.
+/// Reads and feeds the parser, or ends the session: with 408 if a request took too long, and with
+/// 400 if the client left inside one. If an idle connection's time is over, it reads once more,
+/// because a request may have come meanwhile.
 void Session::take_bytes() {
     if (deadline_.expired() && phase() != Phase::idle) {
         refuse(error_response(
@@ -176,7 +179,7 @@ void Session::take_bytes() {
     const std::span<char> buffer = read_buffer();
     const std::size_t bytes = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
     if (error == asio::error::would_block) {
-        return;  // woken for nothing: next() waits again, unless the time is over
+        return;  // a spurious wake-up: next() waits again, unless the time is over
     }
     if (error == asio::error::eof && phase() != Phase::idle) {
         refuse(error_response(400, "bad_request", "the connection ended inside a request"));
@@ -187,8 +190,9 @@ void Session::take_bytes() {
     }
 }
 
-/// Closes in two steps where the client may still be sending (RFC 9112 9.6): to close a socket with
-/// unread bytes resets the connection, and the reset can overtake the answer that says why.
+/// Closes in two steps if the client may still be sending (RFC 9112 9.6): closing a socket with
+/// unread bytes resets the connection, and the reset can overtake the response that gives the
+/// reason.
 awaitable<void> Session::linger() {
     asio::error_code error;
     const bool unread = exchange_ && exchange_->parser.has_bytes();
@@ -207,7 +211,7 @@ awaitable<void> Session::linger() {
     }
 }
 
-/// Answers that leave together have one date, and have looked at the clock for it once.
+/// Responses that leave together have one date, from one read of the clock.
 void Session::append(const Response& response, const Request& request) {
     Exchange& current = exchange();
     if (current.output.empty()) {
@@ -221,8 +225,8 @@ void Session::refuse(const Response& response) {
     request.method = exchange().parser.method();
     append(response, request);
     refused_ = true;
-    if (refusal_told_) {
-        refusal_told_();
+    if (count_refusal_) {
+        count_refusal_();
     }
     state_ = State::closing;
 }

@@ -15,47 +15,48 @@
 
 namespace unfreeze {
 
-/// What one connection may cost, in bytes and in time.
+/// The limits of one connection, in bytes and in time.
 struct SessionLimits {
     HttpLimits http;
     std::chrono::milliseconds idle_ms{30'000};   // between requests, and before the first
     std::chrono::milliseconds head_ms{10'000};   // for a whole head, from its first byte
     std::chrono::milliseconds body_ms{30'000};   // for a whole body, from the end of its head
-    std::chrono::milliseconds write_ms{30'000};  // for the client to take what it asked for
+    std::chrono::milliseconds write_ms{30'000};  // for the client to take its responses
     std::chrono::milliseconds linger_ms{2'000};  // for a refused client to stop sending
 };
 
-void add_session_limits(CommandLine& command_line, SessionLimits& limits);
+void add_options(CommandLine& command_line, SessionLimits& limits);
 
-/// One client's connection. It trusts nobody: what comes is bounded, timed and checked, and every
-/// refusal is answered in words. A client's error ends its session and is never an exception. A
-/// connection that brings no byte of a request in time closes without a word: a client that keeps
-/// it would take a response for the one to its next request.
+/// One client's connection. It trusts no client: requests are bounded, timed and validated, and
+/// each refusal gets a response with the reason. A client's error ends its session and is never an
+/// exception. An idle connection closes without a response when its time is over, because the
+/// client would take that for the response to its next request.
 class Session {
 public:
-    /// Refers to all three, which outlive it. Nobody else uses the socket meanwhile.
+    /// Refers to all three, which outlive it. No other code uses the socket meanwhile.
     Session(Socket& socket, const SessionLimits& limits, const Clock& clock = Clock::steady());
 
-    /// The next request, in order of arrival; null when the session is over. It is good until the
-    /// next call. While whole requests are at hand their answers gather, to leave in one write.
+    /// The next request, in order of arrival; null when the session is over. It is valid until the
+    /// next call. While whole requests are buffered, their responses gather, and leave in one
+    /// write.
     awaitable<const Request*> next();
 
-    /// Answers the request that next() gave last. Each request gets one answer.
+    /// Sends the response to the request that next() returned last. Each request gets one response.
     void reply(const Response& response);
 
-    /// Sends the answers that have gathered, now: for whoever takes long over the next request.
-    /// A client that does not take them in time has left, as far as we can tell.
+    /// Sends the gathered responses now: call it before slow work. If the client does not take them
+    /// in time, the session ends.
     awaitable<void> flush();
 
-    /// The request in hand is the last one: the connection closes behind its answer, and at once
-    /// where there is none. Only a client that did no more than look, by GET or HEAD, may go on
-    /// looking: true for such a one. To be called on the session's thread.
+    /// For stage 10: the current request is the last one. The connection closes after its response,
+    /// and at once if there is no such request. Returns true for a client that only reads, by GET
+    /// or HEAD: it may go on. Call it on the session's thread.
     bool finish();
 
-    /// Has `told` called, on the session's thread, for each request that the session refuses
-    /// itself: its bytes make no sense, are too many, come too slowly, or end before it is whole.
-    /// To be called before the first next().
-    void on_refusal(std::function<void()> told) { refusal_told_ = std::move(told); }
+    /// For stage 9: calls `count`, on the session's thread, for each request that the session
+    /// itself refuses because its bytes are invalid, too many, too slow or cut off. Set it before
+    /// the first next().
+    void on_refusal(std::function<void()> count) { count_refusal_ = std::move(count); }
 
     Executor get_executor() { return socket_.get_executor(); }
 
@@ -64,18 +65,18 @@ private:
 
     enum class State {
         open,
-        closing,  // the last answer has been given and has yet to leave
+        closing,  // the last response is made, but not sent yet
         broken,   // nothing more can be sent
     };
 
-    /// What a session needs while it has a request in hand, or a part of one. Most connections have
-    /// none most of the time, and hold next to nothing then.
+    /// The state of a request in flight, or of a part of one. Most connections are idle most of the
+    /// time, and have none.
     struct Exchange {
         explicit Exchange(const HttpLimits& limits) : parser{limits} {}
 
         RequestParser parser;
-        std::string output;     // answers on their way ...
-        Clock::time_point now;  // ... and when the first of them was given
+        std::string output;     // responses that are not sent yet
+        Clock::time_point now;  // when the first of them was made
     };
 
     void expect_bytes();
@@ -91,14 +92,14 @@ private:
     Socket& socket_;
     const SessionLimits& limits_;
     const Clock& clock_;
-    Deadline deadline_;                   // refers to socket_, so it goes first
-    std::unique_ptr<Exchange> exchange_;  // null while the client is silent between two requests
-    std::optional<Phase> timed_phase_;    // what the client is expected to finish ...
-    Clock::time_point due_;               // ... and by when: more bytes buy no more time
-    std::function<void()> refusal_told_;  // told of each request that it refuses
-    bool refused_ = false;                // the client may be sending what nobody will read
-    bool looking_ = false;                // its last request changed nothing
-    bool finishing_ = false;              // its next answer is the last one
+    Deadline deadline_;                    // refers to socket_, so it goes first
+    std::unique_ptr<Exchange> exchange_;   // null while the connection is idle
+    std::optional<Phase> timed_phase_;     // the phase that due_ belongs to
+    Clock::time_point due_;                // its end: more bytes do not extend it
+    std::function<void()> count_refusal_;  // for stage 9
+    bool refused_ = false;                 // the client may still be sending
+    bool only_reads_ = false;              // for stage 10: its last request was safe
+    bool finishing_ = false;               // for stage 10: its next response is the last one
     State state_ = State::open;
 };
 

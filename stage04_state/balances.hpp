@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,9 +11,20 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "common/command_line.hpp"
 #include "stage04_state/name_hash.hpp"
 
 namespace unfreeze {
+
+struct StateOptions {
+    std::chrono::milliseconds work_ms{500};  // for the work on one event
+    std::size_t users_max = 100'000;         // users with a balance
+};
+
+inline void add_options(CommandLine& command_line, StateOptions& options) {
+    command_line.add("--work-ms", options.work_ms, "time for the work on one event");
+    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
+}
 
 /// Each user's balance. No user is ever removed: UserLimit bounds how many there are.
 using Balances = std::unordered_map<std::string, std::int64_t, NameHash, std::equal_to<>>;

@@ -6,18 +6,17 @@
 
 #include <utility>
 
+#include "common/variant.hpp"
+
 namespace unfreeze {
 
 std::variant<Event, BalanceQuery, EventError> message_from(Members members) {
-    if (!members.type || members.whole()) {
-        auto event = event_from(std::move(members));
-        if (auto* error = std::get_if<EventError>(&event)) {
-            return std::move(*error);
-        }
-        return std::get<Event>(std::move(event));
+    using Message = std::variant<Event, BalanceQuery, EventError>;
+    if (!members.type || members.is_event()) {
+        return widen<Message>(event_from(std::move(members)));
     }
-    if (members.type_twice) {
-        return EventError{"member 'type' stands there twice"};
+    if (members.duplicate_type) {
+        return EventError{"duplicate member 'type'"};
     }
     if (members.type != "balance") {
         return EventError{"member 'type' must be 'balance', or be left out"};
@@ -28,30 +27,28 @@ std::variant<Event, BalanceQuery, EventError> message_from(Members members) {
     return BalanceQuery{*std::move(members.user)};
 }
 
-std::variant<Event, BalanceQuery, Response> read_message(const Request& request, UserLimit& users) {
-    if (auto refusal = misdirected(request)) {
-        return *std::move(refusal);
+std::variant<Event, BalanceQuery, Response> route(const Request& request, UserLimit& users) {
+    auto body = read_body(request);
+    if (auto* refusal = std::get_if<Response>(&body)) {
+        return std::move(*refusal);
     }
-    auto parsed = parse_members(request.body);
-    if (const auto* error = std::get_if<EventError>(&parsed)) {
-        return invalid_json(*error);
-    }
-    return read_message(std::get<Members>(std::move(parsed)), users);
+    return route(std::get<Members>(std::move(body)), users);
 }
 
-std::variant<Event, BalanceQuery, Response> read_message(Members members, UserLimit& users) {
-    auto message = message_from(std::move(members));
-    if (const auto* error = std::get_if<EventError>(&message)) {
-        return invalid_json(*error);
-    }
-    if (auto* query = std::get_if<BalanceQuery>(&message)) {
-        return std::move(*query);
-    }
-    Event& event = std::get<Event>(message);
-    if (!users.admit(event.user)) {
-        return too_many_users_response();
-    }
-    return std::move(event);
+std::variant<Event, BalanceQuery, Response> route(Members members, UserLimit& users) {
+    using Result = std::variant<Event, BalanceQuery, Response>;
+    return std::visit(
+        Overloaded{
+            [&](Event&& event) -> Result {
+                if (!users.admit(event.user)) {
+                    return too_many_users_response();
+                }
+                return std::move(event);
+            },
+            [](BalanceQuery&& query) -> Result { return std::move(query); },
+            [](const EventError& error) -> Result { return invalid_json_response(error); },
+        },
+        message_from(std::move(members)));
 }
 
 Response balance_response(const std::string& user, std::int64_t balance) {

@@ -27,7 +27,7 @@ std::string read(std::string_view json) {
 /// The status that a request is refused with; 0 where it isn't.
 int refused_with(const Request& request) {
     UserLimit users{100};
-    const auto message = read_message(request, users);
+    const auto message = route(request, users);
     const auto* refusal = std::get_if<Response>(&message);
     return refusal ? refusal->status : 0;
 }
@@ -53,7 +53,7 @@ TEST_CASE("An event of one user too many is refused, and a query never is") {
     UserLimit users{2};
     const auto status = [&](std::string_view user, const char* body) {
         const std::string json = fmt::format(fmt::runtime(body), user);
-        const auto message = read_message({.method = "POST", .target = "/", .body = json}, users);
+        const auto message = route({.method = "POST", .target = "/", .body = json}, users);
         const auto* refusal = std::get_if<Response>(&message);
         return refusal ? refusal->body : "";
     };
@@ -77,12 +77,11 @@ TEST_CASE("What is neither is told what it lacks") {
     CHECK(read(R"({"user":"a"})") == "error: member 'action' is missing");
     CHECK(read(R"({"type":"balance","user":7})") ==
           "error: member 'user' must be a string, not a number");
-    CHECK(read(R"({"type":"balance","user":"a","user":"b"})") ==
-          "error: member 'user' stands there twice");
+    CHECK(read(R"({"type":"balance","user":"a","user":"b"})") == "error: duplicate member 'user'");
     CHECK(read(R"({"type":"balance","type":"balance","user":"a"})") ==
-          "error: member 'type' stands there twice");
+          "error: duplicate member 'type'");
     CHECK(read(R"({"type":"balance","user":"a"}})").starts_with("error: invalid JSON at byte 29"));
-    CHECK(read("[]") == "error: an object is expected, not an array");
+    CHECK(read("[]") == "error: expected an object, not an array");
 }
 
 TEST_CASE("A query may be as deep as its bytes allow") {

@@ -99,6 +99,9 @@ public:
 
     std::size_t capacity() const { return capacity_; }
 
+    /// How many waiting poppers get an item beyond the capacity.
+    std::size_t poppers() const { return ring_.size() - capacity_; }
+
 private:
     /// An item that a waiting popper is about to take needs no room.
     bool full() const { return size_ >= std::min(capacity_ + waiting_, ring_.size()); }

@@ -7,10 +7,21 @@
 #include <memory>
 #include <utility>
 
+#include "common/command_line.hpp"
 #include "common/net/io.hpp"
 #include "common/net/spawn.hpp"
 
 namespace unfreeze {
+
+struct LoadLimits {
+    std::size_t queue_capacity = 100;      // events that wait for a worker
+    std::size_t connections_max = 20'000;  // open connections; the next waits in the backlog
+};
+
+inline void add_options(CommandLine& command_line, LoadLimits& limits) {
+    command_line.add("--queue-capacity", limits.queue_capacity, 1, 1'000'000, "events that wait");
+    command_line.add("--connections-max", limits.connections_max, 1, 1'000'000, "open connections");
+}
 
 /// Bounds how many connections are open. The accepting coroutine acquires a permit first, and waits
 /// if none is free. Clients that connect meanwhile wait in the kernel's backlog.

@@ -16,24 +16,24 @@
 
 namespace unfreeze {
 
-/// 202: the event is in the queue, and will be worked on.
+/// 202: the event is in the queue.
 inline Response accepted_response() { return {.status = 202, .body = R"({"status":"accepted"})"}; }
 
-/// 503: nothing has been done and nothing will be; the client may come again in a second.
+/// 503: the server did nothing and will do nothing; the client may retry after a second.
 inline Response rejected_response(std::string_view reason) {
     return {.status = 503,
             .body = fmt::format(R"({{"status":"rejected","reason":"{}"}})", reason),
             .fields = "Retry-After: 1\r\n"};
 }
 
-/// The same from a server that is about to end: the connection ends with it.
+/// 503 during the graceful shutdown of stage 10, which also closes the connection.
 inline Response shutting_down_response() {
     Response response = rejected_response("shutting_down");
     response.close = true;
     return response;
 }
 
-/// The answer to an event that was to go into the queue.
+/// The response to an event after try_push().
 inline Response push_response(PushStatus pushed) {
     switch (pushed) {
         case PushStatus::success: return accepted_response();
@@ -43,17 +43,17 @@ inline Response push_response(PushStatus pushed) {
     return shutting_down_response();
 }
 
-/// How long a balance query may wait for a lock. All connections of its thread wait with it.
+/// How long a balance query may wait for a lock. All connections of its thread wait meanwhile.
 constexpr std::chrono::milliseconds query_wait_max{1'000};
 
-/// The calling thread's queries do not wait before this moment, because one has waited in vain.
-/// Otherwise a client could stop the thread for a second with each of its queries.
+/// After a query's wait has failed, the thread's next queries do not wait until this moment.
+/// Otherwise each query of one client could stop the thread for a second.
 inline std::chrono::steady_clock::time_point& queries_wait_from() {
     thread_local std::chrono::steady_clock::time_point moment;
     return moment;
 }
 
-/// How long the next query of this thread may wait.
+/// How long the calling thread's next query may wait.
 inline std::chrono::milliseconds query_wait() {
     return std::chrono::steady_clock::now() < queries_wait_from() ? std::chrono::milliseconds{0}
                                                                   : query_wait_max;
@@ -71,7 +71,7 @@ inline Response balance_response(const std::string& user, std::optional<std::int
     return rejected_response("server_busy");
 }
 
-/// The balance that the mutex guards, or 503 if another thread holds that for too long.
+/// The balance that the mutex guards, or 503 if another thread holds the mutex for too long.
 inline Response balance_response(const std::string& user, const Balances& balances,
                                  std::timed_mutex& mutex) {
     const std::unique_lock lock{mutex, query_wait()};

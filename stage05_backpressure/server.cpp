@@ -1,4 +1,4 @@
-// Stage 5: work waits in a bounded queue, no client waits for it, and what is too much is refused.
+// Stage 5: events wait in a bounded queue, no client waits for work, and overload is refused.
 #include <asio.hpp>
 #include <mutex>
 #include <thread>
@@ -6,6 +6,7 @@
 #include "common/http/message.hpp"
 #include "common/net/listener.hpp"
 #include "common/net/spawn.hpp"
+#include "common/variant.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -21,21 +22,17 @@ namespace unfreeze {
 struct Options {
     ListenOptions listen;
     SessionLimits limits;
-    std::chrono::milliseconds work_ms{500};  // what the work on an event takes
-    std::size_t users_max = 100'000;         // that balances are kept of
-    std::size_t queue_capacity = 100;        // events that may wait for a worker
-    std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
+    StateOptions state;
+    LoadLimits load;
 };
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Stage 5: a bounded queue, and one worker behind it."};
-    add_listen_options(command_line, options.listen);
-    add_session_limits(command_line, options.limits);
-    command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
-    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
-    command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
-    command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
+    CommandLine command_line{"One of the ten servers. ./lab notes explains them."};
+    add_options(command_line, options.listen);
+    add_options(command_line, options.limits);
+    add_options(command_line, options.state);
+    add_options(command_line, options.load);
     command_line.parse(argc, argv);
     return options;
 }
@@ -46,23 +43,24 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     asio::io_context& io;
-    UserLimit users{options.users_max};
-    ConnectionLimit connections{io, options.connections_max};
-    BoundedQueue<Event> queue{options.queue_capacity, 1};
+    UserLimit users{options.state.users_max};
+    ConnectionLimit connections{io, options.load.connections_max};
+    BoundedQueue<Event> queue{options.load.queue_capacity, 1};
     std::timed_mutex mutex = {};  // guards the balances
-    Balances balances{options.users_max};
+    Balances balances{options.state.users_max};
 };
 
-/// The answer to one request: what its event asks for, or why it has none.
+/// Makes the response to each of the messages that a request may be.
 Response answer(const Request& request, Server& server) {
-    auto message = read_message(request, server.users);
-    if (const auto* refusal = std::get_if<Response>(&message)) {
-        return *refusal;
-    }
-    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances, server.mutex);
-    }
-    return push_response(server.queue.try_push(std::get<Event>(std::move(message))));
+    auto message = route(request, server.users);
+    const Overloaded respond{
+        [&](Event& event) { return push_response(server.queue.try_push(std::move(event))); },
+        [&](const BalanceQuery& query) {
+            return balance_response(query.user, server.balances, server.mutex);
+        },
+        [](const Response& refusal) { return refusal; },
+    };
+    return std::visit(respond, message);
 }
 
 /// Answers one client's requests in order until the session is over.
@@ -73,26 +71,25 @@ awaitable<void> handle(Socket socket, Server& server) {
     }
 }
 
-/// Accepts clients, and has each handled by a coroutine of its own.
+/// Accepts clients, and handles each in a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept();
-        const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
+        asio::co_spawn(socket.get_executor(), handle(std::move(socket), server), std::move(permit));
     }
 }
 
 // ---- work -------------------------------------------------------------------------------------
 
-/// Adds an event to its user's balance. The sleep stands for slow work, on a worker's own thread.
+/// Adds an event to its user's balance. The sleep stands for slow work, on the worker's own thread.
 void work(const Event& event, Server& server) {
-    std::this_thread::sleep_for(server.options.work_ms);
+    std::this_thread::sleep_for(server.options.state.work_ms);
     const std::lock_guard lock{server.mutex};
     add_to_balance(server.balances, event.user, event.amount);
 }
 
-/// The worker: one event after another, until the queue is closed and empty.
+/// The worker's thread: works on one event after another, until the queue is closed and empty.
 void work_all(Server& server) {
     while (const auto event = server.queue.pop()) {
         work(*event, server);

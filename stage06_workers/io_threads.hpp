@@ -16,6 +16,7 @@ public:
 
     /// The one that accepts, which is the thread that calls run().
     asio::io_context& first() { return contexts_.front(); }
+    operator asio::io_context&() { return first(); }
 
     /// Whose turn it is to take a connection. To be asked from one thread.
     asio::io_context& next() { return contexts_[next_++ % contexts_.size()]; }

@@ -1,4 +1,4 @@
-// Stage 6: many workers on one queue, and connections spread over threads.
+// Stage 6: many workers on one queue.
 #include <asio.hpp>
 #include <mutex>
 #include <thread>
@@ -6,6 +6,7 @@
 #include "common/http/message.hpp"
 #include "common/net/listener.hpp"
 #include "common/net/spawn.hpp"
+#include "common/variant.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -23,25 +24,19 @@ namespace unfreeze {
 struct Options {
     ListenOptions listen;
     SessionLimits limits;
-    std::chrono::milliseconds work_ms{500};  // what the work on an event takes
-    std::size_t users_max = 100'000;         // that balances are kept of
-    std::size_t queue_capacity = 100;        // events that may wait for a worker
-    std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
-    std::size_t workers = 4;                 // threads that work on events
-    std::size_t io_threads = 1;              // threads that serve connections
+    StateOptions state;
+    LoadLimits load;
+    ThreadOptions threads;
 };
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Stage 6: a bounded queue, and many workers behind it."};
-    add_listen_options(command_line, options.listen);
-    add_session_limits(command_line, options.limits);
-    command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
-    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
-    command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
-    command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
-    command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
-    command_line.add("--io-threads", options.io_threads, 1, 64, "threads that serve connections");
+    CommandLine command_line{"One of the ten servers. ./lab notes explains them."};
+    add_options(command_line, options.listen);
+    add_options(command_line, options.limits);
+    add_options(command_line, options.state);
+    add_options(command_line, options.load);
+    add_options(command_line, options.threads);
     command_line.parse(argc, argv);
     return options;
 }
@@ -52,23 +47,24 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     IoThreads& io;
-    UserLimit users{options.users_max};
-    ConnectionLimit connections{io.first(), options.connections_max};
-    JobQueue<Event> queue{options.queue_capacity, options.workers};
+    UserLimit users{options.state.users_max};
+    ConnectionLimit connections{io, options.load.connections_max};
+    JobQueue<Event> queue{options.load.queue_capacity, options.threads.workers};
     std::timed_mutex mutex = {};  // guards the balances
-    Balances balances{options.users_max};
+    Balances balances{options.state.users_max};
 };
 
-/// The answer to one request: what its event asks for, or why it has none.
+/// Makes the response to each of the messages that a request may be.
 Response answer(const Request& request, Server& server) {
-    auto message = read_message(request, server.users);
-    if (const auto* refusal = std::get_if<Response>(&message)) {
-        return *refusal;
-    }
-    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances, server.mutex);
-    }
-    return push_response(server.queue.try_push(std::get<Event>(std::move(message))));
+    auto message = route(request, server.users);
+    const Overloaded respond{
+        [&](Event& event) { return push_response(server.queue.try_push(std::move(event))); },
+        [&](const BalanceQuery& query) {
+            return balance_response(query.user, server.balances, server.mutex);
+        },
+        [](const Response& refusal) { return refusal; },
+    };
+    return std::visit(respond, message);
 }
 
 /// Answers one client's requests in order until the session is over.
@@ -79,21 +75,20 @@ awaitable<void> handle(Socket socket, Server& server) {
     }
 }
 
-/// Accepts clients, and has each handled by a coroutine of its own.
+/// Accepts clients, and handles each in a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept(server.io.next());
-        const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
+        asio::co_spawn(socket.get_executor(), handle(std::move(socket), server), std::move(permit));
     }
 }
 
 // ---- work -------------------------------------------------------------------------------------
 
-/// Adds an event to its user's balance. The sleep stands for slow work, on a worker's own thread.
+/// Adds an event to its user's balance. The sleep stands for slow work, on the worker's own thread.
 void work(const Event& event, Server& server) {
-    std::this_thread::sleep_for(server.options.work_ms);
+    std::this_thread::sleep_for(server.options.state.work_ms);
     const std::lock_guard lock{server.mutex};
     add_to_balance(server.balances, event.user, event.amount);
 }
@@ -105,11 +100,11 @@ void work(const Event& event, Server& server) {
 int main(int argc, char** argv) {
     using namespace unfreeze;
     const Options options = parse_options(argc, argv);
-    IoThreads io{options.io_threads};
+    IoThreads io{options.threads.io_threads};
     Server server{options, io};
-    const WorkerPool workers{options.workers, server.queue,
-                             [&](const Event& e, std::size_t) { work(e, server); }};
-    Listener listener{io.first(), options.listen};
+    WorkerPool workers{options.threads.workers, server.queue,
+                       [&](const Event& event, std::size_t) { work(event, server); }};
+    Listener listener{io, options.listen};
     asio::co_spawn(listener.get_executor(), accept_all(listener, server), stop_on_exception);
     io.run();
 }

@@ -17,12 +17,23 @@
 #include <utility>
 #include <vector>
 
+#include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
 #include "stage06_workers/named_thread.hpp"
 #include "stage06_workers/wakeup_batch.hpp"
 
 namespace unfreeze {
+
+struct ThreadOptions {
+    std::size_t workers = 4;     // threads that work on events
+    std::size_t io_threads = 1;  // threads that serve connections
+};
+
+inline void add_options(CommandLine& command_line, ThreadOptions& options) {
+    command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
+    command_line.add("--io-threads", options.io_threads, 1, 64, "threads that serve connections");
+}
 
 /// What the workers take their jobs from: the queue of stage 5, whose workers are woken once for
 /// all that an I/O thread brings in a turn, and not for each job.

@@ -3,7 +3,17 @@
 #include <chrono>
 #include <mutex>
 
+#include "common/command_line.hpp"
+
 namespace unfreeze {
+
+struct LockOptions {
+    std::chrono::milliseconds hold_ms{10};  // part of the work on an event, under the lock
+};
+
+inline void add_options(CommandLine& command_line, LockOptions& options) {
+    command_line.add("--hold-ms", options.hold_ms, "time for work under the lock");
+}
 
 /// Locks a mutex, and knows how long it waited for it and how long it has held it. Three looks at
 /// the clock, two of them outside of the lock.

@@ -10,9 +10,18 @@
 #include <string_view>
 #include <vector>
 
+#include "common/command_line.hpp"
 #include "stage04_state/balances.hpp"
 
 namespace unfreeze {
+
+struct ShardOptions {
+    std::size_t count = 64;  // a power of two
+};
+
+inline void add_options(CommandLine& command_line, ShardOptions& options) {
+    command_line.add_power_of_two("--shards", options.count, 65'536, "shards, each with a lock");
+}
 
 /// A map from names to sums in many parts, its shards, each with its own lock: users whose names
 /// lie in different shards never wait for each other. Any thread may call anything. A sum comes out

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <iterator>
 
+#include "common/variant.hpp"
+
 namespace unfreeze {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr std::string_view page_fields =
     "style-src 'unsafe-inline'; img-src data:; connect-src 'self'\r\n";
 
 /// Writes families of metrics, each with its HELP and TYPE.
-class Exposition {
+class ExpositionWriter {
 public:
     template <typename Number>
     void add(std::string_view name, std::string_view type, std::string_view help, Number value) {
@@ -56,54 +58,56 @@ private:
     std::string text_;
 };
 
-}  // namespace
+using Message =
+    std::variant<Event, BalanceQuery, MetricsQuery, ExpositionQuery, PageQuery, Response>;
 
-std::variant<Event, BalanceQuery, View, Response> route(const Request& request, UserLimit& users) {
+Message route_uncounted(const Request& request, UserLimit& users) {
     if (request.path() == "/metrics") {
         if (request.is_safe()) {
-            return View::exposition;
+            return ExpositionQuery{};
         }
         return error_response(405, "method_not_allowed", "metrics are read by GET",
                               "Allow: GET, HEAD\r\n");
     }
     if (request.path() == "/" && request.is_safe()) {
-        return View::page;
+        return PageQuery{};
     }
     if (request.path() == "/" && request.method != "POST") {
         return error_response(405, "method_not_allowed", "events come by POST, the page by GET",
                               "Allow: GET, HEAD, POST\r\n");
     }
-    if (auto refusal = misdirected(request)) {
-        return *std::move(refusal);
+    auto body = read_body(request);
+    if (auto* refusal = std::get_if<Response>(&body)) {
+        return std::move(*refusal);
     }
-    auto parsed = parse_members(request.body);
-    if (const auto* error = std::get_if<EventError>(&parsed)) {
-        return invalid_json(*error);
+    Members& members = std::get<Members>(body);
+    if (members.type == "metrics" && !members.duplicate_type && !members.is_event()) {
+        return MetricsQuery{};
     }
-    Members& members = std::get<Members>(parsed);
-    if (members.type == "metrics" && !members.type_twice && !members.whole()) {
-        return View::numbers;
-    }
-    auto message = read_message(std::move(members), users);
-    return std::visit(
-        [](auto& one) -> std::variant<Event, BalanceQuery, View, Response> {
-            return std::move(one);
-        },
-        message);
+    return widen<Message>(route(std::move(members), users));
 }
 
-Response show(View view, const Metrics& metrics, const Gauges& levels) {
-    switch (view) {
-        case View::page:
-            return {.body = std::string{page()},
-                    .fields = page_fields,
-                    .content_type = "text/html; charset=utf-8"};
-        case View::exposition:
-            return {.body = to_exposition(metrics, levels),
-                    .content_type = "text/plain; version=0.0.4; charset=utf-8"};
-        case View::numbers: break;
+}  // namespace
+
+Message route(const Request& request, UserLimit& users, Metrics& metrics) {
+    Message message = route_uncounted(request, users);
+    if (const auto* refusal = std::get_if<Response>(&message)) {
+        metrics.count_refusal(*refusal);
     }
-    return {.body = to_json(metrics.events.read())};
+    return message;
+}
+
+Response metrics_response(const Snapshot& events) { return {.body = to_json(events)}; }
+
+Response exposition_response(const Metrics& metrics, const Gauges& gauges) {
+    return {.body = to_exposition(metrics, gauges),
+            .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+}
+
+Response page_response() {
+    return {.body = std::string{page()},
+            .fields = page_fields,
+            .content_type = "text/html; charset=utf-8"};
 }
 
 std::string to_json(const Snapshot& reading) {
@@ -116,9 +120,9 @@ std::string to_line(const Snapshot& reading) {
                        reading.processed, reading.dropped, reading.pending());
 }
 
-std::string to_exposition(const Metrics& metrics, const Gauges& levels) {
+std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     const Snapshot events = metrics.events.read();
-    Exposition text;
+    ExpositionWriter text;
     text.add("events_received_total", "counter", "Events that came.", events.received);
     text.add("events_processed_total", "counter", "Events that have been worked on.",
              events.processed);
@@ -131,12 +135,12 @@ std::string to_exposition(const Metrics& metrics, const Gauges& levels) {
     text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
     text.add("queue_depth", "gauge",
              "Events in the queue: for each idle worker one more than its capacity.",
-             levels.queue.size());
-    text.add("queue_capacity", "gauge", "Events that may wait.", levels.queue.capacity());
-    text.add("workers", "gauge", "Threads that work on events.", levels.workers);
+             gauges.queue.size());
+    text.add("queue_capacity", "gauge", "Events that may wait.", gauges.queue.capacity());
+    text.add("workers", "gauge", "Threads that work on events.", gauges.queue.poppers());
     text.add("workers_busy", "gauge", "Workers that have an event in hand.", metrics.busy.read());
     text.add("draining", "gauge", "1 while the server finishes, and takes no more events.",
-             levels.draining ? 1 : 0);
+             gauges.draining ? 1 : 0);
     text.add("queue_wait_seconds", "Time that events have waited for a worker.", metrics.queued);
     text.add("event_duration_seconds", "Time from an event's acceptance to the end of its work.",
              metrics.processed);

@@ -12,31 +12,43 @@
 
 namespace unfreeze {
 
-/// How full the parts of a server are, and of how much: what nobody has to count.
+/// Levels that need no counting, because a part of the server knows them.
 struct Gauges {
     const JobQueue<Job>& queue;
-    std::size_t workers = 0;
-    bool draining = false;  // it takes no more events, and ends when it has none
+    bool draining = false;  // for stage 10: it accepts no more events and finishes
 };
 
-/// What a client can see of the server: a page by GET /, what Prometheus reads by GET /metrics, and
-/// the four numbers by POST / of {"type":"metrics"}.
-enum class View { page, exposition, numbers };
+/// A client asks for the four event counters: {"type":"metrics"}.
+struct MetricsQuery {};
 
-/// What a request asks for, or the answer that refuses it: read_message() with views.
-std::variant<Event, BalanceQuery, View, Response> route(const Request& request, UserLimit& users);
+/// A client asks for all metrics in Prometheus's text format: GET /metrics.
+struct ExpositionQuery {};
 
-/// The answer to a client that asks for a view.
-Response show(View view, const Metrics& metrics, const Gauges& levels);
+/// A browser asks for the page that shows them: GET /.
+struct PageQuery {};
+
+/// What a request asks for: route() of stage 4, with the three queries above. Counts a request that
+/// it rejects: one with 503 is an event that is dropped as soon as it comes, others are invalid.
+std::variant<Event, BalanceQuery, MetricsQuery, ExpositionQuery, PageQuery, Response> route(
+    const Request& request, UserLimit& users, Metrics& metrics);
+
+/// 200 with to_json().
+Response metrics_response(const Snapshot& events);
+
+/// 200 with to_exposition().
+Response exposition_response(const Metrics& metrics, const Gauges& gauges);
+
+/// 200 with page().
+Response page_response();
 
 /// {"received":N,"processed":N,"dropped":N,"pending":N}
-std::string to_json(const Snapshot& reading);
+std::string to_json(const Snapshot& events);
 
 /// "received=N processed=N dropped=N pending=N"
-std::string to_line(const Snapshot& reading);
+std::string to_line(const Snapshot& events);
 
 /// Everything, in Prometheus's text format, version 0.0.4: base units, counters in `_total`.
-std::string to_exposition(const Metrics& metrics, const Gauges& levels);
+std::string to_exposition(const Metrics& metrics, const Gauges& gauges);
 
 /// A page that shows what /metrics says, once a second.
 std::string_view page();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/catch.hpp"
+#include "common/variant.hpp"
 
 using namespace unfreeze;
 using namespace std::string_view_literals;
@@ -16,20 +17,31 @@ namespace {
 
 const JobQueue<Job> queue{100};
 
-/// The answer to a request that asks for a view or makes no sense; none to any other.
-std::optional<Response> look_at(std::string_view method, std::string_view target,
-                                std::string_view body = "", const Metrics& metrics = {}) {
+/// The response to a request for metrics or the page, or to a refused request. None to others.
+std::optional<Response> response_to(std::string_view method, std::string_view target,
+                                    std::string_view body, Metrics& metrics) {
+    using Result = std::optional<Response>;
     UserLimit users{100};
-    const auto message = route({.method = method, .target = target, .body = body}, users);
-    if (const auto* view = std::get_if<View>(&message)) {
-        return show(*view, metrics, {queue});
-    }
-    const auto* refusal = std::get_if<Response>(&message);
-    return refusal ? std::optional{*refusal} : std::nullopt;
+    const auto message = route({.method = method, .target = target, .body = body}, users, metrics);
+    const Overloaded respond{
+        [](const Event&) { return Result{}; },
+        [](const BalanceQuery&) { return Result{}; },
+        [&](MetricsQuery) { return Result{metrics_response(metrics.events.read())}; },
+        [&](ExpositionQuery) { return Result{exposition_response(metrics, {queue})}; },
+        [](PageQuery) { return Result{page_response()}; },
+        [](const Response& refusal) { return Result{refusal}; },
+    };
+    return std::visit(respond, message);
+}
+
+std::optional<Response> response_to(std::string_view method, std::string_view target,
+                                    std::string_view body = "") {
+    Metrics metrics;
+    return response_to(method, target, body, metrics);
 }
 
 int status(std::string_view body) {
-    const auto response = look_at("POST", "/", body);
+    const auto response = response_to("POST", "/", body);
     return response ? response->status : 0;
 }
 
@@ -50,10 +62,10 @@ TEST_CASE("The four numbers, as an answer and as a line, add up") {
     CHECK(to_line(reading) == "received=10 processed=4 dropped=1 pending=5");
 }
 
-TEST_CASE("Who asks for metrics is answered, who asks for anything else is not") {
+TEST_CASE("A query for metrics gets them, and another body is not taken for one") {
     Metrics metrics;
     metrics.events.received.add(3);
-    const auto asked = look_at("POST", "/", R"({"type":"metrics"})", metrics);
+    const auto asked = response_to("POST", "/", R"({"type":"metrics"})", metrics);
     REQUIRE(asked);
     CHECK(asked->status == 200);
     CHECK(asked->body == R"({"received":3,"processed":0,"dropped":0,"pending":3})");
@@ -67,7 +79,7 @@ TEST_CASE("Who asks for metrics is answered, who asks for anything else is not")
     }
     const std::string deep(60'000, '[');
     CHECK(status(deep) == 400);
-    CHECK(look_at("GET", "/nowhere")->status == 404);
+    CHECK(response_to("GET", "/nowhere")->status == 404);
 }
 
 TEST_CASE("A query for metrics is read as strictly as an event") {
@@ -89,28 +101,31 @@ TEST_CASE("A refused request is counted once: as an event without room, or as in
     metrics.count_refusal({.status = 503, .body = ""});
     CHECK(metrics.events.read() == Snapshot{.received = 1, .dropped = 1});
     CHECK(metrics.invalid.read() == 0);
-    metrics.count_refusal({.status = 400, .body = ""});
+    CHECK(response_to("POST", "/", "not JSON", metrics)->status == 400);
+    CHECK(response_to("GET", "/nowhere", "", metrics)->status == 404);
     CHECK(metrics.events.read() == Snapshot{.received = 1, .dropped = 1});
-    CHECK(metrics.invalid.read() == 1);
+    CHECK(metrics.invalid.read() == 2);
+    response_to("POST", "/", R"({"type":"metrics"})", metrics);
+    CHECK(metrics.invalid.read() == 2);
 }
 
 TEST_CASE("GET shows the page and the exposition, other methods learn which are allowed") {
-    const auto page_shown = look_at("GET", "/?x=1");
+    const auto page_shown = response_to("GET", "/?x=1");
     REQUIRE(page_shown);
     CHECK(page_shown->content_type == "text/html; charset=utf-8");
     CHECK(page_shown->body.starts_with("<!doctype html>"));
     CHECK(page_shown->body.find("</html>") != std::string::npos);
-    const auto exposition = look_at("HEAD", "/metrics");
+    const auto exposition = response_to("HEAD", "/metrics");
     REQUIRE(exposition);
     CHECK(exposition->content_type == "text/plain; version=0.0.4; charset=utf-8");
     for (const auto& [target, allowed] :
          {std::pair{"/", "Allow: GET, HEAD, POST\r\n"}, {"/metrics", "Allow: GET, HEAD\r\n"}}) {
-        const auto refusal = look_at("DELETE", target);
+        const auto refusal = response_to("DELETE", target);
         REQUIRE(refusal);
         CHECK(refusal->status == 405);
         CHECK(refusal->fields == allowed);
     }
-    CHECK(look_at("POST", "/metrics")->status == 405);
+    CHECK(response_to("POST", "/metrics")->status == 405);
 }
 
 TEST_CASE("The page brings along all that it needs") {
@@ -135,11 +150,11 @@ TEST_CASE("The exposition is what Prometheus reads") {
         metrics.queued.record(std::chrono::milliseconds{ms});
     }
     const Gauge::Guard open{metrics.connections};
-    JobQueue<Job> waiting{100};
+    JobQueue<Job> waiting{100, 16};
     while (waiting.size() < 5) {
         REQUIRE(waiting.try_push({}) == PushStatus::success);
     }
-    const std::string text = to_exposition(metrics, {waiting, 16, true});
+    const std::string text = to_exposition(metrics, {waiting, true});
     CHECK(text.ends_with("\n"));
     std::set<std::string> samples;
     std::string family;

@@ -1,4 +1,4 @@
-// Stage 9: counters without locks, and a server that one can see into.
+// Stage 9: counters without locks, and a server that shows what it does.
 #include <asio.hpp>
 #include <mutex>
 #include <thread>
@@ -6,6 +6,7 @@
 #include "common/http/message.hpp"
 #include "common/net/listener.hpp"
 #include "common/net/spawn.hpp"
+#include "common/variant.hpp"
 #include "stage03_validation/event.hpp"
 #include "stage03_validation/session.hpp"
 #include "stage04_state/balances.hpp"
@@ -28,29 +29,23 @@ namespace unfreeze {
 struct Options {
     ListenOptions listen;
     SessionLimits limits;
-    std::chrono::milliseconds work_ms{100};  // what the work on an event takes
-    std::chrono::milliseconds hold_ms{10};   // of work under the lock
-    std::size_t users_max = 100'000;         // that balances are kept of
-    std::size_t queue_capacity = 100;        // events that may wait for a worker
-    std::size_t connections_max = 20'000;    // those open: the next waits in the kernel's backlog
-    std::size_t workers = 16;                // threads that work on events
-    std::size_t io_threads = 1;              // threads that serve connections
-    std::size_t shards = 64;                 // locks that share the users among them
+    StateOptions state{.work_ms = std::chrono::milliseconds{100}};
+    LoadLimits load;
+    ThreadOptions threads{.workers = 16};
+    LockOptions lock;
+    ShardOptions shards;
 };
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Stage 9: many workers, many locks, and counters that need none."};
-    add_listen_options(command_line, options.listen);
-    add_session_limits(command_line, options.limits);
-    command_line.add("--work-ms", options.work_ms, "time that the work on an event takes");
-    command_line.add("--hold-ms", options.hold_ms, "time that it then holds the lock");
-    command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
-    command_line.add("--queue-capacity", options.queue_capacity, 1, 1'000'000, "events waiting");
-    command_line.add("--connections-max", options.connections_max, 1, 1'000'000, "open at a time");
-    command_line.add("--workers", options.workers, 1, 1'000, "threads that work on events");
-    command_line.add("--io-threads", options.io_threads, 1, 64, "threads that serve connections");
-    command_line.add_power_of_two("--shards", options.shards, 65'536, "locks among the users");
+    CommandLine command_line{"One of the ten servers. ./lab notes explains them."};
+    add_options(command_line, options.listen);
+    add_options(command_line, options.limits);
+    add_options(command_line, options.state);
+    add_options(command_line, options.load);
+    add_options(command_line, options.threads);
+    add_options(command_line, options.lock);
+    add_options(command_line, options.shards);
     command_line.parse(argc, argv);
     return options;
 }
@@ -61,34 +56,35 @@ Options parse_options(int argc, char** argv) {
 struct Server {
     const Options& options;
     IoThreads& io;
-    UserLimit users{options.users_max};
-    ConnectionLimit connections{io.first(), options.connections_max};
-    JobQueue<Job> queue{options.queue_capacity, options.workers};
+    UserLimit users{options.state.users_max};
+    ConnectionLimit connections{io, options.load.connections_max};
     Metrics metrics = {};
-    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards, options.users_max};
-    LockReport report{io.first()};
+    JobQueue<Job> queue{options.load.queue_capacity, options.threads.workers};
+    ShardedMap<TimedLock<std::timed_mutex>> balances{options.shards.count, options.state.users_max};
+    LockReport report{io};
 };
 
-/// The answer to one request: what its event asks for, or why it has none.
+/// Makes the response to each of the messages that a request may be.
 Response answer(const Request& request, Server& server) {
-    auto message = route(request, server.users);
-    if (const auto* refusal = std::get_if<Response>(&message)) {
-        server.metrics.count_refusal(*refusal);
-        return *refusal;
-    }
-    if (const auto* view = std::get_if<View>(&message)) {
-        const Gauges levels{server.queue, server.options.workers};
-        return show(*view, server.metrics, levels);
-    }
-    if (const auto* query = std::get_if<BalanceQuery>(&message)) {
-        return balance_response(query->user, server.balances.get(query->user, query_wait()));
-    }
-    server.metrics.events.received.add();
-    const PushStatus pushed = server.queue.try_push({std::get<Event>(std::move(message))});
-    if (pushed != PushStatus::success) {
-        server.metrics.events.dropped.add();
-    }
-    return push_response(pushed);
+    auto message = route(request, server.users, server.metrics);
+    const Overloaded respond{
+        [&](Event& event) {
+            server.metrics.events.received.add();
+            const PushStatus pushed = server.queue.try_push({std::move(event)});
+            if (pushed != PushStatus::success) {
+                server.metrics.events.dropped.add();
+            }
+            return push_response(pushed);
+        },
+        [&](const BalanceQuery& query) {
+            return balance_response(query.user, server.balances.get(query.user, query_wait()));
+        },
+        [&](MetricsQuery) { return metrics_response(server.metrics.events.read()); },
+        [&](ExpositionQuery) { return exposition_response(server.metrics, {server.queue}); },
+        [](PageQuery) { return page_response(); },
+        [](const Response& refusal) { return refusal; },
+    };
+    return std::visit(respond, message);
 }
 
 /// Answers one client's requests in order until the session is over.
@@ -101,27 +97,26 @@ awaitable<void> handle(Socket socket, Server& server) {
     }
 }
 
-/// Accepts clients, and has each handled by a coroutine of its own.
+/// Accepts clients, and handles each in a coroutine of its own.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         ConnectionLimit::Permit permit = co_await server.connections.async_acquire();
         Socket socket = co_await listener.async_accept(server.io.next());
-        const auto executor = socket.get_executor();  // asked before the socket moves
-        asio::co_spawn(executor, handle(std::move(socket), server), std::move(permit));
+        asio::co_spawn(socket.get_executor(), handle(std::move(socket), server), std::move(permit));
     }
 }
 
 // ---- work -------------------------------------------------------------------------------------
 
-/// Adds an event to its user's balance. The sleeps stand for slow work, the second one for what is
-/// done under the lock, where all workers wait that have an event of the same shard.
+/// Adds an event to its user's balance. The sleeps stand for slow work. The second one is under the
+/// lock, where workers on events of the same shard wait for it.
 void work(const Job& job, std::size_t worker, Server& server) {
     const auto& [event, accepted] = job;
-    const ActiveJob counted{server.metrics, accepted};
-    std::this_thread::sleep_for(server.options.work_ms);
+    const ActiveJob active{server.metrics, accepted};
+    std::this_thread::sleep_for(server.options.state.work_ms);
     std::int64_t balance = 0;
     const TimedLock lock = server.balances.update(event.user, [&](std::int64_t before) {
-        std::this_thread::sleep_for(server.options.hold_ms);
+        std::this_thread::sleep_for(server.options.lock.hold_ms);
         return balance = saturating_add(before, event.amount);
     });
     server.report.add(worker, event.user, balance, lock.wait(), lock.hold());
@@ -134,11 +129,11 @@ void work(const Job& job, std::size_t worker, Server& server) {
 int main(int argc, char** argv) {
     using namespace unfreeze;
     const Options options = parse_options(argc, argv);
-    IoThreads io{options.io_threads};
+    IoThreads io{options.threads.io_threads};
     Server server{options, io};
-    const WorkerPool workers{options.workers, server.queue,
-                             [&](const Job& job, std::size_t n) { work(job, n, server); }};
-    Listener listener{io.first(), options.listen};
+    WorkerPool workers{options.threads.workers, server.queue,
+                       [&](const Job& job, std::size_t n) { work(job, n, server); }};
+    Listener listener{io, options.listen};
     asio::co_spawn(listener.get_executor(), accept_all(listener, server), stop_on_exception);
     io.run();
 }

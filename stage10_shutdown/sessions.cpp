@@ -6,7 +6,7 @@ Sessions::Entry::Entry(Sessions& sessions, Session& session) : sessions_{session
     const std::lock_guard lock{sessions_.mutex_};
     id_ = ++sessions_.last_id_;
     sessions_.open_.emplace(id_, Open{session});
-    if (sessions_.finishing_) {
+    if (sessions_.draining_) {
         session.finish();
     }
 }
@@ -18,15 +18,15 @@ Sessions::Entry::~Entry() {
     sessions_.ended_.notify_all();
 }
 
-void Sessions::finish() {
+void Sessions::drain() {
     const std::lock_guard lock{mutex_};
-    finishing_ = true;
+    draining_ = true;
     for (const auto& [id, open] : open_) {
         asio::post(open.session.get_executor(), [this, id] { finish(id); });
     }
 }
 
-/// On the thread of the session, if it is still there: so it can't go in the meantime.
+/// Runs on the session's thread, so the session cannot end meanwhile. It may have ended before.
 void Sessions::finish(std::uint64_t id) {
     const std::lock_guard lock{mutex_};
     const auto found = open_.find(id);
@@ -37,9 +37,9 @@ void Sessions::finish(std::uint64_t id) {
     }
 }
 
-bool Sessions::finishing() const {
+bool Sessions::draining() const {
     const std::lock_guard lock{mutex_};
-    return finishing_;
+    return draining_;
 }
 
 bool Sessions::wait_until(std::chrono::steady_clock::time_point deadline,

@@ -13,10 +13,10 @@
 
 namespace unfreeze {
 
-/// The sessions that are open, so that somebody can tell them to finish.
+/// The open sessions, so that a shutdown can finish them.
 class Sessions {
 public:
-    /// A session's entry, as long as this lives: on the session's thread, and not as long as it.
+    /// Registers a session. Destroy it on the session's thread, before the session.
     class Entry {
     public:
         Entry(Sessions& sessions, Session& session);
@@ -29,12 +29,12 @@ public:
         std::uint64_t id_;
     };
 
-    /// Has every session finish, each on its own thread, and those that come from here on at once.
-    void finish();
-    bool finishing() const;
+    /// Finishes every session, each on its own thread, and sessions that start later at once.
+    void drain();
+    bool draining() const;
 
-    /// Waits until all sessions have ended but those that only look. False where the deadline or
-    /// the stop comes first.
+    /// Waits until all sessions have ended, except those whose clients only read metrics. Returns
+    /// false if the deadline or the stop comes first.
     bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop);
 
 private:
@@ -42,14 +42,14 @@ private:
 
     struct Open {
         Session& session;
-        bool stays = false;  // it only looks, and may do so until the end
+        bool stays = false;  // its client only reads, and may read until the server ends
     };
 
     mutable std::mutex mutex_;            // guards all below
     std::map<std::uint64_t, Open> open_;  // by a number that no other session has had
     std::uint64_t last_id_ = 0;
     std::size_t staying_ = 0;
-    bool finishing_ = false;
+    bool draining_ = false;
     std::condition_variable_any ended_;
 };
 

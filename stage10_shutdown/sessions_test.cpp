@@ -80,9 +80,9 @@ TEST_CASE("Who is idle is closed, and nobody is waited for then") {
         }
     }
     CHECK(!server.sessions().wait_until(in(20ms), {}));
-    CHECK(!server.sessions().finishing());
-    server.sessions().finish();
-    CHECK(server.sessions().finishing());
+    CHECK(!server.sessions().draining());
+    server.sessions().drain();
+    CHECK(server.sessions().draining());
     CHECK(server.sessions().wait_until(in(5s), {}));
     for (Connection& connection : idle) {
         CHECK(!connection.receive());  // without a word, as there was no question
@@ -97,7 +97,7 @@ TEST_CASE("A request in hand is answered, and the last one", "[waits]") {
     half.send(request.substr(0, request.size() - 3));
     Connection looking{server.target()};
     answered(looking, get);  // so the other has been read from
-    server.sessions().finish();
+    server.sessions().drain();
     CHECK(!server.sessions().wait_until(in(50ms), {}));
     std::stop_source impatient;
     impatient.request_stop();
@@ -117,7 +117,7 @@ TEST_CASE("Who has sent a request before the end gets an answer, read by then or
         Connection connection{server.target()};
         answered(connection, post("first"));
         connection.send(post("second"));
-        server.sessions().finish();
+        server.sessions().drain();
         const auto answer = connection.receive();
         REQUIRE(answer);
         CHECK(answer->body == "second");
@@ -129,7 +129,7 @@ TEST_CASE("Who only looks may look on, and is not waited for") {
     Small server;
     Connection looking{server.target()};
     answered(looking, get);
-    server.sessions().finish();
+    server.sessions().drain();
     CHECK(server.sessions().wait_until(in(5s), {}));
     answered(looking, get);
     answered(looking, get);
@@ -137,7 +137,7 @@ TEST_CASE("Who only looks may look on, and is not waited for") {
 
 TEST_CASE("Who comes behind the end is closed, or gets the one answer that he asked for") {
     Small server;
-    server.sessions().finish();
+    server.sessions().drain();
     Connection late{server.target()};
     CHECK(late.closed_by_server());
     Connection hasty{server.target()};
@@ -156,7 +156,7 @@ TEST_CASE("A half request that never gets whole is given up as ever") {
     half.send("POST / HT");
     Connection looking{server.target()};
     answered(looking, get);
-    server.sessions().finish();
+    server.sessions().drain();
     const auto answer = half.receive();
     REQUIRE(answer);
     CHECK(answer->status == 408);
@@ -171,7 +171,7 @@ TEST_CASE("Who has been refused may go on to read why") {
     refused.send("garbage\r\n\r\n");
     Connection looking{server.target()};
     answered(looking, get);  // so the other has been read from
-    server.sessions().finish();
+    server.sessions().drain();
     CHECK(!server.sessions().wait_until(in(50ms), {}));
     const auto answer = refused.receive();
     REQUIRE(answer);
@@ -190,7 +190,7 @@ TEST_CASE("No descriptor and no thread is left of a server that has ended") {
             connections.emplace_back(server.target());
             answered(connections.back(), post("hello"));
         }
-        server.sessions().finish();
+        server.sessions().drain();
         CHECK(server.sessions().wait_until(in(5s), {}));
     }
     CHECK(descriptors(getpid()) == descriptors_before);

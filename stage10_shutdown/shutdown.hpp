@@ -7,10 +7,19 @@
 #include <stop_token>
 #include <thread>
 
+#include "common/command_line.hpp"
 #include "stage07_contention/lock_report.hpp"
 #include "stage09_metrics/metrics.hpp"
 
 namespace unfreeze {
+
+struct DrainOptions {
+    std::size_t seconds = 10;  // from the first signal until the server gives up
+};
+
+inline void add_options(CommandLine& command_line, DrainOptions& options) {
+    command_line.add("--drain-seconds", options.seconds, 0, 86'400, "time to finish in");
+}
 
 /// Waits for SIGINT and SIGTERM, which end nothing by themselves any more. It has a thread for
 /// that, which does nothing else and is there whatever the others wait for.

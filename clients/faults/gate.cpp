@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
     CommandLine command_line{"Passes bytes between clients and a server, as a network would."};
     command_line.add("verb", verb, list);
     command_line.add("--server", server, "HOST:PORT of the server");
-    add_listen_options(command_line, options.listen);
+    add_options(command_line, options.listen);
     command_line.add("--join-ms", options.join_ms, "joined: how long bytes are gathered");
     command_line.add("--delay-ms", options.delay_ms, "delayed: by how much");
     command_line.add("--bytes-per-second", options.bytes_per_second, 1, 1'000'000'000,

@@ -111,7 +111,7 @@ bool serve(int client, std::uint8_t& carried) {
 int main(int argc, char** argv) {
     ListenOptions options;
     CommandLine command_line{"The floor: what a request costs at the least."};
-    add_listen_options(command_line, options);
+    add_options(command_line, options);
     command_line.parse(argc, argv);
     asio::io_context io;
     run(Listener{io, options}.release());

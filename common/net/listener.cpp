@@ -21,7 +21,7 @@ constexpr std::chrono::seconds failures_over_after{1};
 
 }  // namespace
 
-void add_listen_options(CommandLine& command_line, ListenOptions& options) {
+void add_options(CommandLine& command_line, ListenOptions& options) {
     command_line.add_host("--host", options.host, "address to listen on");
     command_line.add("--port", options.port, "TCP port to listen on; 0 picks a free one");
 }

@@ -16,7 +16,7 @@ struct ListenOptions {
     std::uint16_t port = 8080;  // 0: a free one
 };
 
-void add_listen_options(CommandLine& command_line, ListenOptions& options);
+void add_options(CommandLine& command_line, ListenOptions& options);
 
 /// A listening socket that outlives a shortage. Accepting fails in two ways. Where the process or
 /// the machine has run out of descriptors or memory, or the network fails, that passes: accepting
