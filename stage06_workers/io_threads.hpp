@@ -1,28 +1,36 @@
 #pragma once
 
 #include <asio.hpp>
+#include <cassert>
 #include <cstddef>
 #include <deque>
+#include <thread>
 
 #include "common/net/io.hpp"
 
 namespace unfreeze {
 
-/// Threads that serve connections, an io_context each. A connection is given to one of them and
-/// stays there: its session never meets another thread and needs no lock.
+/// Threads that serve connections, each with its own io_context. A connection stays on the thread
+/// that it was given to, so its session needs no lock.
 class IoThreads {
 public:
     explicit IoThreads(std::size_t threads);
 
-    /// The one that accepts, which is the thread that calls run().
+    /// The first context, which accepts connections on the thread that calls run(). Implicit, so
+    /// that a listener or a limit is constructed as it is from a single io_context.
+    operator asio::io_context&() { return contexts_.front(); }
     asio::io_context& first() { return contexts_.front(); }
     operator asio::io_context&() { return first(); }
 
-    /// Whose turn it is to take a connection. To be asked from one thread.
-    asio::io_context& next() { return contexts_[next_++ % contexts_.size()]; }
+    /// The context for the next connection, round robin. Call it from one thread.
+    asio::io_context& next() {
+        caller_ = next_ == 0 ? std::this_thread::get_id() : caller_;
+        assert(caller_ == std::this_thread::get_id());
+        return contexts_[next_++ % contexts_.size()];
+    }
 
-    /// Serves until stop(). What a handler throws ends all threads, and is thrown here. Either way
-    /// no coroutine is left when it returns.
+    /// Serves until stop(). If a handler throws or a thread can't be started, ends all threads and
+    /// rethrows the exception. When it returns or throws, all coroutines have been destroyed.
     void run();
 
     /// Ends run(), from any thread.
@@ -30,7 +38,8 @@ public:
 
 private:
     std::deque<IoContext> contexts_;  // a deque: a context can't move
-    std::size_t next_ = 0;            // counts the connections handed out
+    std::size_t next_ = 0;            // number of calls of next()
+    std::thread::id caller_;          // the thread that calls next()
 };
 
 }  // namespace unfreeze

@@ -12,8 +12,9 @@
 
 using namespace unfreeze;
 
-TEST_CASE("Connections are handed round, and each context keeps its own thread") {
+TEST_CASE("Connections are spread round robin, and each context has its own thread") {
     IoThreads io{3};
+    CHECK(&static_cast<asio::io_context&>(io) == &io.first());
     CHECK(&io.next() == &io.first());
     asio::io_context& second = io.next();
     asio::io_context& third = io.next();
@@ -35,12 +36,12 @@ TEST_CASE("Connections are handed round, and each context keeps its own thread")
     note(io.first(), 0);
     note(second, 1);
     note(third, 2);
-    io.run();  // comes back once stopped, the others joined
+    io.run();  // returns after stop(), when the other threads are joined
     CHECK(ran_on[0] == std::this_thread::get_id());
     CHECK(std::set(ran_on.begin(), ran_on.end()).size() == 3);
 }
 
-TEST_CASE("One thread serves alone") {
+TEST_CASE("A single thread serves all connections") {
     IoThreads io{1};
     CHECK(&io.next() == &io.first());
     CHECK(&io.next() == &io.first());
@@ -76,29 +77,29 @@ awaitable<void> wait_for_ever(asio::io_context& io, Crowd& crowd) {
     co_await timer.async_wait(use_awaitable);
 }
 
-/// Starts the crowd, spread over the threads, and waits for one more place than there is.
+/// Starts the crowd, spread over the threads, and waits for one permit more than the limit has.
 awaitable<void> start(IoThreads& io, ConnectionLimit& limit, Crowd& crowd) {
     for (;;) {
-        ConnectionLimit::Permit place = co_await limit.async_acquire();
+        ConnectionLimit::Permit permit = co_await limit.async_acquire();
         asio::io_context& context = io.next();
-        asio::co_spawn(context, wait_for_ever(context, crowd), std::move(place));
+        asio::co_spawn(context, wait_for_ever(context, crowd), std::move(permit));
     }
 }
 
 }  // namespace
 
-TEST_CASE("When the threads end, open sessions on all of them go before what they refer to") {
+TEST_CASE("run() destroys the open sessions of all threads before it returns") {
     IoThreads io{3};
     Crowd crowd;
-    ConnectionLimit limit{io.first(), crowd_size};
+    ConnectionLimit limit{io, crowd_size};  // by the implicit conversion
     asio::co_spawn(io.first(), start(io, limit, crowd), stop_on_exception);
-    SECTION("by stop()") {
+    SECTION("after stop()") {
         crowd.when_all_are_open = [&] { io.stop(); };
         io.run();
     }
-    SECTION("by an exception in one thread's handler, which run() throws") {
+    SECTION("after an exception in a handler, which run() rethrows") {
         crowd.when_all_are_open = [&] {
-            asio::post(io.next(), [] { throw std::runtime_error{"broken"}; });
+            asio::post(io.first(), [] { throw std::runtime_error{"broken"}; });
         };
         CHECK_THROWS_AS(io.run(), std::runtime_error);
     }
