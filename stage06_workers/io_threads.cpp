@@ -14,33 +14,41 @@ namespace unfreeze {
 
 IoThreads::IoThreads(std::size_t threads) {
     while (contexts_.size() < threads) {
-        contexts_.emplace_back(1);  // one thread runs it: Asio may spare some locking
+        contexts_.emplace_back(1);  // concurrency hint 1: one thread runs it, so Asio locks less
     }
 }
 
 void IoThreads::run() {
     std::mutex mutex;  // guards the next one
     std::exception_ptr thrown;
-    const auto serve = [&](asio::io_context& io) {
+    const auto stop_if_it_throws = [&](const auto& body) {
         try {
-            const auto until_stopped = asio::make_work_guard(io);  // even with nothing to do
-            const WakeupBatch batch{io};
-            io.run();
+            body();
         } catch (...) {
             const std::lock_guard lock{mutex};
             thrown = thrown ? thrown : std::current_exception();
             stop();
         }
     };
+    const auto serve = [&](asio::io_context& io) {
+        stop_if_it_throws([&] {
+            const auto until_stopped = asio::make_work_guard(io);  // even with nothing to do
+            const WakeupBatch batch{io};
+            io.run();
+        });
+    };
     {
         std::vector<std::jthread> others;
-        for (std::size_t i = 1; i < contexts_.size(); ++i) {
-            others.push_back(start_thread(fmt::format("io {}", i + 1),
-                                          [&serve, &io = contexts_[i]] { serve(io); }));
-        }
+        others.reserve(contexts_.size());  // a jthread that push_back() dropped would be joined
+        stop_if_it_throws([&] {
+            for (std::size_t i = 1; i < contexts_.size(); ++i) {
+                others.push_back(start_thread(fmt::format("io {}", i + 1),
+                                              [&serve, &io = contexts_[i]] { serve(io); }));
+            }
+        });
         serve(contexts_.front());
     }
-    // Only now: a coroutine may use what another context holds, such as a place in a channel.
+    // After all threads: a coroutine may use an object of another context, such as a channel.
     for (IoContext& context : contexts_) {
         context.shutdown();
     }

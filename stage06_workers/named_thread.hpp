@@ -8,12 +8,10 @@
 #include <thread>
 #include <utility>
 
-#include "common/log.hpp"
-
 namespace unfreeze {
 
-/// Starts a thread that goes by a name, of which the kernel keeps 15 bytes, in `top -H` and in
-/// debuggers. Exits with 2 and a sentence where the machine has no room for another thread.
+/// Starts a thread with a name that `top -H` and debuggers show; the kernel keeps 15 bytes of it.
+/// Throws std::system_error if the machine has no thread left.
 template <typename Body>
 std::jthread start_thread(std::string name, Body body) {
     try {
@@ -22,7 +20,7 @@ std::jthread start_thread(std::string name, Body body) {
             body();
         }};
     } catch (const std::system_error& error) {
-        fail(fmt::format("can't start thread '{}': {}", name, error.code().message()));
+        throw std::system_error{error.code(), fmt::format("can't start thread '{}'", name)};
     }
 }
 

@@ -16,7 +16,7 @@ class BatchedCondition;
 /// here, and the thread sends all of them together after all ready handlers have run.
 class WakeupBatch {
 public:
-    /// For the calling thread, which is about to run `io`, until this is destroyed.
+    /// Batches the wake-ups of the calling thread, which is about to run `io`.
     explicit WakeupBatch(asio::io_context& io);
 
     /// Sends pending wake-ups, even if the thread exits by an exception.
@@ -28,8 +28,8 @@ public:
     /// The calling thread's batch; null on a thread that runs no handlers.
     static WakeupBatch* current();
 
-    /// Notifies one waiter after all ready handlers have run, or as soon as many notifications are
-    /// pending. The condition must live until then.
+    /// Notifies one waiter after all ready handlers have run, or earlier if many notifications are
+    /// pending. The condition lives until then.
     void notify_later(BatchedCondition& condition);
 
     /// Sends the calling thread's pending wake-ups now: call it before this thread waits for one of
@@ -39,7 +39,7 @@ public:
 private:
     void send();
 
-    /// More would wait for too long while their jobs pile up.
+    /// A longer batch would leave workers asleep for too long while jobs are queued.
     static constexpr std::size_t pending_max = 256;
 
     asio::io_context& io_;
@@ -68,7 +68,7 @@ public:
 
     void notify_all() { condition_.notify_all(); }
 
-    /// Notifies `times` waiters, or all if fewer wait by now.
+    /// Notifies `times` waiters, or all if fewer are waiting.
     void notify_now(std::size_t times) {
         if (times >= waiting_) {
             condition_.notify_all();  // one system call for all of them
@@ -81,7 +81,7 @@ public:
 
 private:
     std::condition_variable condition_;
-    std::atomic<std::size_t> waiting_ = 0;  // counted under the lock
+    std::atomic<std::size_t> waiting_ = 0;  // changed under the lock
 };
 
 }  // namespace unfreeze

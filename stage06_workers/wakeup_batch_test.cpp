@@ -16,9 +16,9 @@ namespace {
 
 using Queue = BoundedQueue<int, std::mutex, BatchedCondition>;
 
-/// A queue, and two threads that take all that comes and count it. When it has been made, they
-/// wait: one item has been taken, and a moment has passed. (Nobody can see them wait. Where they
-/// did not, the tests below would see less than there is and not more.)
+/// A queue, and two threads that pop its items and count them. The constructor returns when both
+/// threads probably wait: one item has been popped, and 20 ms have passed. (No function can tell.
+/// If they did not wait, the tests below would miss a fault, and not report a false one.)
 class Taker {
 public:
     explicit Taker(std::size_t capacity) : queue{capacity} {
@@ -33,7 +33,7 @@ public:
     Taker(const Taker&) = delete;
     Taker& operator=(const Taker&) = delete;
 
-    /// Whether they have taken so many, now or soon.
+    /// Whether they have popped `wanted` items before the patience ends.
     bool takes(int wanted, std::chrono::milliseconds patience = 10s) const {
         const auto deadline = std::chrono::steady_clock::now() + patience;
         while (taken_ < wanted && std::chrono::steady_clock::now() < deadline) {
@@ -64,7 +64,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("Who waits is woken when the handlers that were ready have run") {
+TEST_CASE("A waiting thread is woken after all ready handlers have run") {
     Taker taker{100};
     asio::io_context io{1};
     const WakeupBatch batch{io};
@@ -76,7 +76,7 @@ TEST_CASE("Who waits is woken when the handlers that were ready have run") {
     CHECK(taker.takes(3));
 }
 
-TEST_CASE("Where much comes in one turn, nobody waits for its end") {
+TEST_CASE("Many pending wake-ups are sent before the loop iteration ends") {
     Taker taker{300};
     asio::io_context io{1};
     const WakeupBatch batch{io};
@@ -90,7 +90,7 @@ TEST_CASE("Where much comes in one turn, nobody waits for its end") {
     CHECK(taker.takes(280));
 }
 
-TEST_CASE("An I/O thread that waits itself wakes first whom it owes it") {
+TEST_CASE("An I/O thread sends its pending wake-ups before it waits itself") {
     Taker taker{2};
     asio::io_context io{1};
     const WakeupBatch batch{io};
@@ -103,7 +103,7 @@ TEST_CASE("An I/O thread that waits itself wakes first whom it owes it") {
     CHECK(taker.takes(10));
 }
 
-TEST_CASE("A loop that is stopped in the middle of a turn leaves nobody waiting") {
+TEST_CASE("A loop that stops within an iteration still sends its wake-ups") {
     Taker taker{100};
     asio::io_context io{1};
     {
@@ -117,7 +117,7 @@ TEST_CASE("A loop that is stopped in the middle of a turn leaves nobody waiting"
     CHECK(taker.takes(3));
 }
 
-TEST_CASE("Each turn wakes anew, and a thread without turns wakes at once") {
+TEST_CASE("Each loop iteration sends its wake-ups, and a thread without a loop wakes at once") {
     Taker taker{100};
     taker.push(1);
     CHECK(taker.takes(1));

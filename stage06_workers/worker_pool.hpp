@@ -19,9 +19,8 @@
 
 #include "common/command_line.hpp"
 #include "common/log.hpp"
-#include "stage05_backpressure/bounded_queue.hpp"
+#include "stage06_workers/job_queue.hpp"
 #include "stage06_workers/named_thread.hpp"
-#include "stage06_workers/wakeup_batch.hpp"
 
 namespace unfreeze {
 
@@ -35,64 +34,53 @@ inline void add_options(CommandLine& command_line, ThreadOptions& options) {
     command_line.add("--io-threads", options.io_threads, 1, 64, "threads that serve connections");
 }
 
-/// What the workers take their jobs from: the queue of stage 5, whose workers are woken once for
-/// all that an I/O thread brings in a turn, and not for each job.
-template <typename Job>
-class JobQueue : public BoundedQueue<Job, std::mutex, BatchedCondition> {
-public:
-    using BoundedQueue<Job, std::mutex, BatchedCondition>::BoundedQueue;
-
-    /// Where there is no room, those who make some are woken at once.
-    PushStatus try_push(Job&& job) {
-        const PushStatus status =
-            BoundedQueue<Job, std::mutex, BatchedCondition>::try_push(std::move(job));
-        if (status == PushStatus::full) {
-            WakeupBatch::flush();
-        }
-        return status;
-    }
-};
-
-/// Threads that take jobs off one queue, as many at a time as there are threads. They share nothing
-/// but the queue, which hands each job to one of them.
+/// Threads that pop jobs from one queue and work on them in parallel. They share nothing but the
+/// queue, which gives each job to one of them.
 template <typename Job>
 class WorkerPool {
 public:
     using Work = std::function<void(const Job& job, std::size_t worker)>;
 
-    /// Starts `workers` threads, numbered from 1, that call `work`, several at the same time. The
-    /// queue outlives the pool. Exits with 2 and a sentence where the machine has too few threads
-    /// left.
+    /// Starts `workers` threads, numbered from 1, which call `work` concurrently. The queue
+    /// outlives the pool. If a thread can't be started, closes the queue, joins the others and
+    /// throws std::system_error.
     WorkerPool(std::size_t workers, JobQueue<Job>& queue, std::type_identity_t<Work> work)
         : queue_{queue}, work_{std::move(work)}, running_{workers} {
-        for (std::size_t number = 1; number <= workers; ++number) {
-            threads_.push_back(
-                start_thread(fmt::format("worker {}", number), [this, number] { run(number); }));
+        threads_.reserve(workers);
+        try {
+            for (std::size_t number = 1; number <= workers; ++number) {
+                threads_.push_back(start_thread(fmt::format("worker {}", number),
+                                                [this, number] { run(number); }));
+            }
+        } catch (...) {
+            queue_.close();  // ends the threads that have started
+            throw;
         }
     }
 
-    /// Closes the queue, has what is in it worked off, and waits for that.
+    /// Closes the queue and waits until the workers have drained it.
     ~WorkerPool() {
-        queue_.close();  // the threads end when it is empty, and are joined as threads_ goes
+        queue_.close();  // the threads end when it is empty; ~jthread joins them
     }
 
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
-    /// Jobs whose work ended in an exception. It is reported, and its worker takes the next one.
+    /// The number of jobs whose work threw an exception. The worker logs it and pops the next job.
     std::uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
 
-    /// Waits for all work to have ended, which it does behind the queue's close(). False where the
-    /// deadline or the stop comes first.
-    bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop) {
+    /// Waits until all workers have ended, which they do once the queue is closed and drained.
+    /// Returns false if the deadline passes or a stop is requested first.
+    [[nodiscard]] bool wait_until(std::chrono::steady_clock::time_point deadline,
+                                  const std::stop_token& stop) {
         std::unique_lock lock{mutex_};
         ended_.wait_until(lock, stop, deadline, [this] { return running_ == 0; });
-        return running_ == 0;  // libstdc++ may return false although this has just become true
+        return running_ == 0;  // libstdc++'s wait may return false although this just became true
     }
 
 private:
-    /// A worker's life. What one job's work throws is that job's misfortune and nobody else's: a
-    /// thread that let it out would end the program, and all that waits in the queue with it.
+    /// One worker's thread. It catches what a job's work throws: an exception that left the thread
+    /// would end the program and lose every job in the queue.
     void run(std::size_t number) {
         const auto failed = [&](std::string_view why) {
             failed_.fetch_add(1, std::memory_order_relaxed);
@@ -104,7 +92,7 @@ private:
             } catch (const std::exception& error) {
                 failed(error.what());
             } catch (...) {
-                failed("an exception of no known type");
+                failed("unknown exception");
             }
         }
         const std::lock_guard lock{mutex_};
@@ -115,10 +103,10 @@ private:
     JobQueue<Job>& queue_;
     const Work work_;
     std::atomic<std::uint64_t> failed_ = 0;
-    std::mutex mutex_;     // guards the next one
-    std::size_t running_;  // threads that have yet to end
+    std::mutex mutex_;     // guards running_
+    std::size_t running_;  // threads that have not ended
     std::condition_variable_any ended_;
-    std::vector<std::jthread> threads_;  // started last, when all that they use is there
+    std::vector<std::jthread> threads_;  // last member: the threads use all others
 };
 
 }  // namespace unfreeze

@@ -29,7 +29,7 @@ std::string name_of_this_thread() {
 
 }  // namespace
 
-TEST_CASE("As many jobs are in work at a time as there are workers, on threads with names") {
+TEST_CASE("Four workers work on four jobs at a time, on named threads") {
     JobQueue<Event> queue{10};
     std::mutex mutex;
     std::condition_variable came;
@@ -51,7 +51,7 @@ TEST_CASE("As many jobs are in work at a time as there are workers, on threads w
     CHECK(inside == std::set<std::string>{"worker 1", "worker 2", "worker 3", "worker 4"});
 }
 
-TEST_CASE("The end of the pool closes the queue and waits until it has been worked off") {
+TEST_CASE("The pool's destructor closes the queue and waits until it is drained") {
     JobQueue<Event> queue{1'000};
     for (int i = 0; i < 1'000; ++i) {
         CHECK(queue.try_push({.user = "a", .action = "b", .amount = i}) == PushStatus::success);
@@ -65,7 +65,7 @@ TEST_CASE("The end of the pool closes the queue and waits until it has been work
     CHECK(queue.try_push({}) == PushStatus::closed);
 }
 
-TEST_CASE("Where there is no room, sleeping workers are woken to make some") {
+TEST_CASE("A try_push to a full queue wakes sleeping workers") {
     JobQueue<Event> queue{2};
     std::atomic<int> done = 0;
     const WorkerPool pool{1, queue, [&](const Event&, std::size_t) { ++done; }};
@@ -78,20 +78,20 @@ TEST_CASE("Where there is no room, sleeping workers are woken to make some") {
     };
     CHECK(queue.try_push({}) == PushStatus::success);
     CHECK(wait_until_done(1));
-    std::this_thread::sleep_for(20ms);  // so that it waits again, which nobody can see
+    std::this_thread::sleep_for(20ms);  // so that the worker waits again; no function can tell
     asio::io_context io{1};
     const WakeupBatch batch{io};
     bool woken = false;
     asio::post(io, [&] {
         while (queue.try_push({}) == PushStatus::success) {
         }
-        woken = wait_until_done(3);  // and not at the end of this turn
+        woken = wait_until_done(3);  // within this loop iteration
     });
     io.run();
     CHECK(woken);
 }
 
-TEST_CASE("Whoever waits for the end learns of it, or that it has not come in time") {
+TEST_CASE("wait_until tells whether the workers ended before the deadline and before a stop") {
     JobQueue<Event> queue{10};
     std::promise<void> let_go;
     WorkerPool pool{
@@ -101,7 +101,7 @@ TEST_CASE("Whoever waits for the end learns of it, or that it has not come in ti
     const auto until = [](auto patience) { return std::chrono::steady_clock::now() + patience; };
     CHECK(!pool.wait_until(until(0ms), stop.get_token()));  // not closed
     queue.close();
-    CHECK(!pool.wait_until(until(20ms), stop.get_token()));  // a job goes on
+    CHECK(!pool.wait_until(until(20ms), stop.get_token()));  // a job is in progress
     std::jthread impatient{[&] { stop.request_stop(); }};
     CHECK(!pool.wait_until(until(10s), stop.get_token()));
     impatient.join();
@@ -110,7 +110,7 @@ TEST_CASE("Whoever waits for the end learns of it, or that it has not come in ti
     CHECK(pool.wait_until(until(0ms), {}));
 }
 
-TEST_CASE("What one job throws is counted, and the others are done") {
+TEST_CASE("An exception from one job is counted, and the other jobs are done") {
     JobQueue<Event> queue{100};
     std::atomic<int> done = 0;
     const WorkerPool pool{2, queue, [&](const Event& event, std::size_t) {
