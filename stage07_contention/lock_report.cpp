@@ -14,16 +14,6 @@ namespace unfreeze {
 
 using milliseconds = std::chrono::duration<double, std::milli>;
 
-namespace {
-
-/// fmt::print throws where nothing can be written. A report is not worth a server.
-void print(std::string line) {
-    line += '\n';
-    std::fwrite(line.data(), 1, line.size(), stdout);
-}
-
-}  // namespace
-
 void LockStats::add(std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
     wait.record(std::chrono::duration_cast<std::chrono::microseconds>(waited));
     hold.record(std::chrono::duration_cast<std::chrono::microseconds>(held));
@@ -51,8 +41,8 @@ ExitAlarm::ExitAlarm(int status)
           std::mutex mutex;
           std::condition_variable_any stopped;
           std::unique_lock lock{mutex};
-          // What wait_for() returns says nothing here: libstdc++ may return false although the
-          // condition has just become true.
+          // The result of wait_for() is of no use: libstdc++'s may be false although the predicate
+          // has just become true.
           stopped.wait_for(lock, stop, std::chrono::seconds{1}, [] { return false; });
           if (!stop.stop_requested()) {
               std::_Exit(status);
@@ -60,7 +50,7 @@ ExitAlarm::ExitAlarm(int status)
       }} {}
 
 LockReport::LockReport() {
-    printer_ = std::jthread{[this](const std::stop_token& stop) { print_each_second(stop); }};
+    printer_ = std::jthread{[this](const std::stop_token& stop) { print_lines(stop); }};
 }
 
 LockReport::LockReport(asio::io_context& io) : LockReport{} {
@@ -74,34 +64,65 @@ LockReport::LockReport(asio::io_context& io) : LockReport{} {
 
 void LockReport::add(std::size_t worker, std::string_view user, std::int64_t balance,
                      std::chrono::nanoseconds waited, std::chrono::nanoseconds held) {
-    const std::lock_guard lock{mutex_};
-    second_.add(waited, held);
-    total_.add(waited, held);
-    if (second_.jobs() <= lines_a_second_max) {
-        print(to_line(worker, user, balance, waited, held));
+    std::string line;
+    if (jobs_this_second_.fetch_add(1, std::memory_order_relaxed) < lines_a_second_max) {
+        line = to_line(worker, user, balance, waited, held) + '\n';
+    }
+    bool printer_waits = false;  // it may: if the buffer was not empty, it does not
+    {
+        const std::lock_guard lock{mutex_};
+        if (ended_) {
+            return;
+        }
+        second_.add(waited, held);
+        total_.add(waited, held);
+        if (!line.empty()) {
+            printer_waits = pending_.empty();
+            pending_ += line;
+            ++second_lines_;
+        }
+    }
+    if (printer_waits) {
+        line_added_.notify_one();
     }
 }
 
-void LockReport::print_each_second(const std::stop_token& stop) {
+/// The printer thread. It writes without the lock, so that no other thread waits for a reader.
+/// While it waits, no new second begins, and this bounds the buffer.
+void LockReport::print_lines(const std::stop_token& stop) {
     using clock = std::chrono::steady_clock;
+    auto second_begin = clock::now();
+    std::string lines;
     std::unique_lock lock{mutex_};
-    auto last = clock::now();
-    for (;;) {
-        stopped_.wait_until(lock, stop, last + std::chrono::seconds{1}, [] { return false; });
-        if (stop.stop_requested()) {
-            return;
+    while (!stop.stop_requested()) {
+        const auto second_end = second_begin + std::chrono::seconds{1};
+        line_added_.wait_until(lock, stop, second_end, [this] { return !pending_.empty(); });
+        if (const auto now = clock::now(); now >= second_end) {
+            add_second_line(now - second_begin);
+            second_begin = now;
         }
-        const std::chrono::duration<double> span = clock::now() - last;
-        last = clock::now();
-        const LockStats second = std::exchange(second_, {});
-        if (second.jobs() > 0) {
-            const auto untold =
-                second.jobs() - std::min<std::uint64_t>(second.jobs(), lines_a_second_max);
-            print(fmt::format("[second] {:.1f} jobs a second   {}{}",
-                              static_cast<double>(second.jobs()) / span.count(), to_text(second),
-                              untold > 0 ? fmt::format("   {} without a line", untold) : ""));
-            std::fflush(stdout);  // for whoever reads at the other end of a pipe
-        }
+        lines.swap(pending_);
+        printing_ = true;
+        lock.unlock();
+        // Not fmt::print, which throws if the output can't be written.
+        std::fwrite(lines.data(), 1, lines.size(), stdout);
+        std::fflush(stdout);
+        lines.clear();
+        lock.lock();
+        printing_ = false;
+        printed_.notify_all();
+    }
+}
+
+void LockReport::add_second_line(std::chrono::duration<double> span) {
+    jobs_this_second_.store(0, std::memory_order_relaxed);
+    const LockStats second = std::exchange(second_, {});
+    const std::uint64_t without_line = second.jobs() - std::exchange(second_lines_, 0);
+    if (second.jobs() > 0) {
+        pending_ +=
+            fmt::format("[second] {:.1f} jobs a second   {}{}\n",
+                        static_cast<double>(second.jobs()) / span.count(), to_text(second),
+                        without_line > 0 ? fmt::format("   {} without a line", without_line) : "");
     }
 }
 
@@ -110,16 +131,19 @@ void LockReport::print_at_the_end(int signal) {
     const ExitAlarm unless_printed{status};
     print_total();
     flush_notices();
-    std::signal(signal, SIG_DFL);  // not before: one wish may come as two signals
+    std::signal(signal, SIG_DFL);  // not earlier: `timeout` sends a signal twice
     std::raise(signal);
     std::_Exit(status);  // process 1 is still there
 }
 
 void LockReport::print_total() {
-    const std::lock_guard lock{mutex_};
-    second_ = {};  // nothing follows the line for all jobs
-    print(fmt::format("[total] {} jobs   {}", total_.jobs(), to_text(total_)));
-    std::fflush(stdout);
+    std::unique_lock lock{mutex_};
+    ended_ = true;
+    second_ = {};
+    second_lines_ = 0;
+    pending_ += fmt::format("[total] {} jobs   {}\n", total_.jobs(), to_text(total_));
+    line_added_.notify_one();
+    printed_.wait(lock, [this] { return pending_.empty() && !printing_; });
 }
 
 }  // namespace unfreeze

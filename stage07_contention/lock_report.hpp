@@ -1,6 +1,7 @@
 #pragma once
 
 #include <asio.hpp>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -16,7 +17,7 @@
 
 namespace unfreeze {
 
-/// What jobs had to do with the lock.
+/// How long jobs waited for the lock, and how long they held it.
 struct LockStats {
     LatencyHistogram wait;
     LatencyHistogram hold;
@@ -29,13 +30,14 @@ struct LockStats {
 std::string to_text(const LockStats& figures);
 
 /// One job's line: "[worker  5] user=user3 balance=30 wait=45.23ms hold=10.12ms". A name is cut at
-/// 32 bytes, and what is not printable ASCII in it becomes '?': a terminal obeys what it is shown.
+/// 32 bytes, and each byte that is not printable ASCII becomes '?', because a terminal executes
+/// control characters.
 std::string to_line(std::size_t worker, std::string_view user, std::int64_t balance,
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
-/// Ends the process with `status` if this lives for a second: for a thread that is about to print,
-/// which it may never get done if nobody reads its output. It is no alarm(2), because
-/// ThreadSanitizer calls no signal handler while all threads wait for locks.
+/// Ends the process with `status` unless this is destroyed within a second. A thread that prints
+/// the last lines needs it, because the write never returns if nobody reads the output. It is not
+/// alarm(2), because ThreadSanitizer calls no signal handler while all threads wait for locks.
 class ExitAlarm {
 public:
     explicit ExitAlarm(int status);
@@ -44,41 +46,49 @@ private:
     std::jthread thread_;
 };
 
-/// Tells on standard output what the workers have to do with the lock: a line for each job, though
-/// not for more than ten thousand a second, since nobody reads those and they would cost more than
-/// the jobs; one for each second that had any, and one for all at the end. Where nobody reads the
-/// output, the workers wait, and nobody else: connections are served by other threads. Where it
-/// can't be written, as on a full disk or to a pipe whose reader has left, it is lost, and nothing
-/// else.
+/// Prints on standard output how long the workers wait for the lock and hold it: one line for each
+/// job, one for each second that had jobs, and one for all jobs at the end. At most ten thousand
+/// jobs a second get a line, because more would cost more than the jobs, and nobody reads them. A
+/// printer thread writes the lines, so a worker never waits for the output. If nobody reads the
+/// output, ten thousand lines wait in the buffer, and no further job gets a line. The next [second]
+/// line says how many jobs are "without a line". If the output can't be written, as on a full disk,
+/// its lines are lost.
 class LockReport {
 public:
-    /// Starts to report. Whoever ends the server calls print_total().
+    /// The caller ends the server, and calls print_total() then.
     LockReport();
 
-    /// The same, and ends the server: SIGINT and SIGTERM end the process as they always do, after
-    /// the last line, or within a second if that can't be written. As process 1, which a signal
-    /// ends only through a handler, it exits with the status that a shell would report.
+    /// SIGINT and SIGTERM end the process: it prints the [total] line and dies of the signal, or
+    /// exits after a second if the line can't be written. Process 1 does not die of a signal that
+    /// has no handler: it exits with the status that a shell would report.
     explicit LockReport(asio::io_context& io);
 
-    /// After a job, from any thread, and not under the lock.
+    /// Reports a job, from any thread. Call it without the lock.
     void add(std::size_t worker, std::string_view user, std::int64_t balance,
              std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
-    /// The line for all jobs; waits while another line is being printed.
+    /// Prints the [total] line after all others, and waits until it is written. No line follows it.
     void print_total();
 
 private:
     static constexpr std::size_t lines_a_second_max = 10'000;
 
-    void print_each_second(const std::stop_token& stop);
+    void print_lines(const std::stop_token& stop);
+    void add_second_line(std::chrono::duration<double> span);
     void print_at_the_end(int signal);
 
     std::optional<asio::signal_set> signals_;
-    std::mutex mutex_;  // guards the two below, and keeps lines in order
+    std::atomic<std::size_t> jobs_this_second_ = 0;  // read before a line is formatted
+    std::mutex mutex_;                               // guards all below
+    std::string pending_;                            // lines for the printer
+    bool printing_ = false;                          // the printer writes lines that it has taken
+    bool ended_ = false;                             // print_total() has been called
     LockStats second_;
+    std::uint64_t second_lines_ = 0;  // of the jobs in second_
     LockStats total_;
-    std::condition_variable_any stopped_;
-    std::jthread printer_;  // started last, when all that it uses is there
+    std::condition_variable_any line_added_;
+    std::condition_variable printed_;
+    std::jthread printer_;  // last member: the thread uses all others
 };
 
 }  // namespace unfreeze
