@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 
@@ -18,7 +19,7 @@
 namespace unfreeze {
 namespace {
 
-/// A handler, and not SIG_IGN, which the programs that this one starts would inherit.
+/// Installs a handler that does nothing. Child processes would inherit SIG_IGN.
 void take(int signal) {
     struct sigaction action {};
     action.sa_handler = [](int) {};
@@ -29,14 +30,15 @@ void take(int signal) {
 void open_standard_descriptors() {
     for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (fcntl(descriptor, F_GETFD) < 0) {
-            // The lowest free one, which is this one. The wrong way round: use of it still fails.
+            // open() returns the lowest free descriptor, which is this one. The mode is the wrong
+            // one on purpose, so that its use still fails.
             open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         }
     }
 }
 
-/// Names the shortage, or nothing if the error means something else. The numbers of all categories
-/// that reach as far are those of errno; Asio has a category of its own for them.
+/// Names the shortage; empty if the error is something else. The error may be of several
+/// categories, Asio's among them, whose values are all those of errno.
 std::string_view shortage(const std::error_code& code) {
     switch (code.value()) {
         case EMFILE:
@@ -55,7 +57,8 @@ std::string_view shortage(const std::error_code& code) {
 
 std::terminate_handler abort_with_what = nullptr;
 
-/// Allocates nothing: memory may be what is short.
+/// Prints the sentence for an exception that nothing caught. Allocates nothing, because memory may
+/// be used up.
 [[noreturn]] void end_by_exception() {
     if (std::current_exception()) {
         try {
@@ -69,6 +72,8 @@ std::terminate_handler abort_with_what = nullptr;
                                                   error.what());
                 fail({sentence.data(), std::min(end.size, sentence.size())});
             }
+        } catch (const std::runtime_error& error) {
+            fail(error.what());
         } catch (...) {
         }
     }

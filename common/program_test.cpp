@@ -184,7 +184,8 @@ TEST_CASE("No client waits for a terminal that takes no notices", "[waits]") {
         }
         clients.clear();
         CHECK(probe(server.target(), 10s));
-        CHECK(fifo.reads("stage03_validation: accepting pauses: Too many open files\n"));
+        CHECK(fifo.reads(
+            "stage03_validation: accept paused: Too many open files; retrying every 100 ms\n"));
     }
     SECTION("a shortage of threads, and more notices than are kept") {
         if (sanitized) {

@@ -27,7 +27,8 @@ TEST_CASE("A server out of descriptors pauses, says so once, and recovers by its
         while (clients.size() < 40) {
             REQUIRE(clients.emplace_back(server.target()).connected());
         }
-        REQUIRE(server.process().wait_for_output("accepting pauses: Too many open files\n"));
+        REQUIRE(server.process().wait_for_output(
+            "accept paused: Too many open files; retrying every 100 ms\n"));
 
         // While nothing can be accepted, next to no processor time is spent on trying.
         const auto before = processor_time(server.process().pid());
@@ -36,13 +37,13 @@ TEST_CASE("A server out of descriptors pauses, says so once, and recovers by its
     }
     CHECK(probe(server.target(), 1s));  // at once, and it says so once it has lasted
     const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!server.process().wait_for_output("accepting again\n", 100ms) &&
+    while (!server.process().wait_for_output("accept resumed\n", 100ms) &&
            std::chrono::steady_clock::now() < deadline) {
         CHECK(probe(server.target(), 1s));
     }
     const std::string output = server.process().output();
-    CHECK(output.ends_with("accepting again\n"));
-    CHECK(output.find("accepting pauses") == output.rfind("accepting pauses"));
+    CHECK(output.ends_with("accept resumed\n"));
+    CHECK(output.find("accept paused") == output.rfind("accept paused"));
     CHECK(!server.process().ended());
 }
 

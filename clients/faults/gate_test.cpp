@@ -472,7 +472,8 @@ TEST_CASE("Out of descriptors, the gate lets the next clients wait until others 
     while (clients.size() < 20) {
         clients.emplace_back(gate.target()).send(post(event_body(0)));
     }
-    CHECK(gate.process().wait_for_output("gate: accepting pauses: Too many open files\n"));
+    CHECK(gate.process().wait_for_output(
+        "gate: accept paused: Too many open files; retrying every 100 ms\n"));
     std::size_t answered = 0;
     for (; !clients.empty(); clients.pop_front()) {
         answered += clients.front().receive() ? 1 : 0;

@@ -231,7 +231,7 @@ awaitable<void> Gate::accept_all() {
         asio::error_code error;
         passage->server.open(options_.server.endpoint().protocol(), error);
         if (error) {
-            notice(fmt::format("accepting pauses: {}", error.message()));
+            notice(fmt::format("accept paused: {}; retrying every 100 ms", error.message()));
         }
         while (error) {
             shortage_.expires_after(100ms);

@@ -10,7 +10,7 @@ using namespace unfreeze;
 
 namespace {
 
-/// Notes when it goes, as a part of a server would that a coroutine still uses.
+/// Records its destruction, in place of a server's part that a coroutine uses.
 struct Guest {
     ~Guest() { gone = true; }
     bool& gone;
@@ -25,7 +25,7 @@ awaitable<void> wait_for_ever(asio::io_context& io, bool& gone) {
 
 }  // namespace
 
-TEST_CASE("A context that is stopped leaves no coroutine to refer to what goes before it") {
+TEST_CASE("A context that stops leaves no coroutine suspended") {
     IoContext io;
     bool gone = false;  // after io, as a server's parts are
     asio::co_spawn(io, wait_for_ever(io, gone), stop_on_exception);
@@ -34,7 +34,7 @@ TEST_CASE("A context that is stopped leaves no coroutine to refer to what goes b
     CHECK(gone);
 }
 
-TEST_CASE("A context whose handler throws lets it through, and leaves no coroutine either") {
+TEST_CASE("A context whose handler throws rethrows, and leaves no coroutine suspended") {
     IoContext io;
     bool gone = false;
     asio::co_spawn(io, wait_for_ever(io, gone), stop_on_exception);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <stdexcept>
 #include <system_error>
 
 #include "common/address.hpp"
@@ -12,11 +13,12 @@
 namespace unfreeze {
 namespace {
 
-/// Long enough to cost nothing, short enough that nobody notices the end of a shortage late.
+/// Between two attempts to accept during a shortage: long enough to cost no processor time, short
+/// enough that clients hardly wait once the shortage is over.
 constexpr std::chrono::milliseconds failure_pause{100};
 
-/// A shortage comes and goes while the backlog is worked off; one that has not come for this long
-/// is over.
+/// While the backlog drains, accept fails again and again. A shortage is over when accept has not
+/// failed for this long.
 constexpr std::chrono::seconds failures_over_after{1};
 
 }  // namespace
@@ -35,22 +37,22 @@ Listener::Listener(asio::io_context& io, const ListenOptions& options)
         const tcp::endpoint endpoint = found.begin()->endpoint();
         acceptor_.open(endpoint.protocol());
         acceptor_.set_option(Acceptor::reuse_address{true});  // a restart need not wait
-        // Each connection inherits it (Linux's way). An answer leaves in one write: Nagle's
-        // algorithm would only hold it back behind the last one.
+        // On Linux, accepted connections inherit the option. A response leaves in one write, which
+        // Nagle's algorithm would only delay until the client acknowledges the last one.
         acceptor_.set_option(tcp::no_delay{true});
         acceptor_.bind(endpoint);
         acceptor_.listen();
     } catch (const std::system_error& error) {
-        if (error.code() == asio::error::address_in_use) {
-            fail(fmt::format("{} is in use: end the server that has it, or choose another --port",
-                             where));
-        }
-        fail(fmt::format("can't listen on {}: {}", where, error.code().message()));
+        throw std::runtime_error{
+            error.code() == asio::error::address_in_use
+                ? fmt::format("{} is in use: end the server that has it, or choose another --port",
+                              where)
+                : fmt::format("can't listen on {}: {}", where, error.code().message())};
     }
     const std::string line =
         fmt::format("listening on {}\n",
                     host_and_port(acceptor_.local_endpoint().address().to_string(), port()));
-    // A script may wait for this line. If it can't be written, the server serves all the same.
+    // A script may wait for this line. If it can't be written, the server serves nevertheless.
     static_cast<void>(std::fputs(line.c_str(), stdout));
     std::fflush(stdout);
 }
@@ -75,7 +77,7 @@ awaitable<Socket> Listener::async_accept(asio::io_context& server) {
         Socket socket =
             co_await acceptor_.async_accept(server, asio::redirect_error(use_awaitable, error));
         if (!acceptor_.is_open()) {
-            socket.close(error);  // too late for it
+            socket.close(error);  // accepted while close() ran
             pause_.expires_at(std::chrono::steady_clock::time_point::max());
         } else if (!must_pause(error)) {
             co_return socket;
@@ -96,9 +98,8 @@ void Listener::close() {
     acceptor_.close(closed_anyway);
 }
 
-/// Whether to try again later; throws where trying again is of no use. What is left besides
-/// shortages is a fault of the network, which accept(2) reports of the connection that it was about
-/// to hand out.
+/// Returns whether to retry after a pause. Throws if the listening socket is broken. All other
+/// errors are shortages, or network errors of one connection, which accept(2) reports too.
 bool Listener::must_pause(const asio::error_code& error) {
     if (error == asio::error::bad_descriptor || error == asio::error::not_socket ||
         error == asio::error::invalid_argument || error == asio::error::fault ||
@@ -106,18 +107,19 @@ bool Listener::must_pause(const asio::error_code& error) {
         throw std::system_error{error, "accept"};
     }
     if (!error && !in_failures_) {
-        return false;  // nearly always: no look at the clock for each client
+        return false;  // nearly always: a client costs no read of the clock
     }
     const auto now = std::chrono::steady_clock::now();
     const bool long_ago = now > last_failure_ + failures_over_after;
     if (error) {
         if (!in_failures_ || long_ago) {
-            notice(fmt::format("accepting pauses: {}", error.message()));
+            notice(fmt::format("accept paused: {}; retrying every {} ms", error.message(),
+                               failure_pause.count()));
         }
         in_failures_ = true;
         last_failure_ = now;
     } else if (long_ago) {
-        notice("accepting again");
+        notice("accept resumed");
         in_failures_ = false;
     }
     return static_cast<bool>(error);

@@ -13,38 +13,38 @@ namespace unfreeze {
 /// Where a server listens.
 struct ListenOptions {
     std::string host = "127.0.0.1";
-    std::uint16_t port = 8080;  // 0: a free one
+    std::uint16_t port = 8080;  // 0 picks a free port
 };
 
 void add_options(CommandLine& command_line, ListenOptions& options);
 
-/// A listening socket that outlives a shortage. Accepting fails in two ways. Where the process or
-/// the machine has run out of descriptors or memory, or the network fails, that passes: accepting
-/// pauses, says so once, and goes on by itself, while clients wait in the kernel's backlog. Where
-/// the listening socket itself is broken, trying again is of no use: std::system_error.
+/// A listening socket that survives shortages. If the process or the machine has run out of
+/// descriptors or memory, or the network fails, accept pauses, logs that once, and resumes when the
+/// shortage is over; clients wait in the kernel's backlog meanwhile. If the listening socket itself
+/// is broken, accept throws std::system_error.
 class Listener {
 public:
-    /// Binds, listens and prints "listening on HOST:PORT", with an IPv6 address in brackets. Exits
-    /// with 2 and a sentence if the address is in use or is not ours.
+    /// Binds, listens and prints "listening on HOST:PORT", with an IPv6 address in brackets. Throws
+    /// std::runtime_error with a sentence for the user, for example if the address is in use.
     Listener(asio::io_context& io, const ListenOptions& options);
 
-    /// The next connection, with Nagle's algorithm off; waits for it.
-    Socket accept();
-    awaitable<Socket> async_accept();
+    /// Waits for the next connection, and returns it with Nagle's algorithm off.
+    [[nodiscard]] Socket accept();
+    [[nodiscard]] awaitable<Socket> async_accept();
 
-    /// The same, for a connection that is to be served by another io_context than the listener's.
-    awaitable<Socket> async_accept(asio::io_context& server);
+    /// For stage 6's I/O threads: `server` serves the connection, instead of the listener's
+    /// context.
+    [[nodiscard]] awaitable<Socket> async_accept(asio::io_context& server);
 
     Executor get_executor() { return acceptor_.get_executor(); }
 
-    /// The one that it got where 0 was asked for.
+    /// The port that it listens on, also if the options asked for 0.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
-    /// The listening socket itself, for who waits for clients in another way, and no longer ours.
-    /// It is non-blocking.
-    int release();
+    /// Gives up the listening socket, made non-blocking, to a caller that accepts by itself.
+    [[nodiscard]] int release();
 
-    /// Nobody gets in from here on: the kernel refuses clients, and async_accept() never returns.
+    /// Stops listening: the kernel refuses clients, and a pending async_accept() never returns.
     void close();
 
 private:
@@ -52,8 +52,8 @@ private:
 
     asio::io_context& io_;
     Acceptor acceptor_;
-    Timer pause_;               // between two tries during a shortage
-    bool in_failures_ = false;  // so that a shortage is reported once, not at each try
+    Timer pause_;               // between two attempts during a shortage
+    bool in_failures_ = false;  // so that a shortage is logged once, not at each attempt
     std::chrono::steady_clock::time_point last_failure_;
 };
 
