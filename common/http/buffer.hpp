@@ -9,15 +9,14 @@
 
 namespace unfreeze {
 
-/// Gives large blocks pages of their own, which go back to the kernel as soon as the block is
-/// freed. malloc keeps what is freed between two blocks in use, for its own later use: after
-/// thousands of unfinished bodies their memory would stay with the server, because small blocks
-/// that last longer lie between them.
+/// Allocates large blocks with mmap, so that their memory returns to the kernel as soon as they are
+/// freed. malloc keeps a freed block that lies between blocks in use: after thousands of unfinished
+/// bodies, the server would keep their memory, because longer-lived small blocks lie between them.
 struct BufferAllocator {
     using value_type = char;
     template <typename>
     struct rebind {
-        using other = BufferAllocator;  // for a string of char, which asks
+        using other = BufferAllocator;  // std::basic_string needs it
     };
 
     static constexpr std::size_t large_bytes = 32 * 1024;
@@ -45,7 +44,7 @@ struct BufferAllocator {
     bool operator==(const BufferAllocator&) const = default;
 };
 
-/// The bytes that a client sends; the limits of a request bound how many.
+/// Bytes that a client sends, bounded by a request's limits.
 using Buffer = std::basic_string<char, std::char_traits<char>, BufferAllocator>;
 
 }  // namespace unfreeze

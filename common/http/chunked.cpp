@@ -11,12 +11,13 @@
 namespace unfreeze {
 namespace {
 
-/// A chunk's size and its extensions share one line, and nothing says how long extensions may be.
+/// Bounds a chunk's size line. The RFC does not limit the chunk extensions in it.
 constexpr std::size_t size_line_bytes_max = 256;
 
 constexpr std::size_t npos = Buffer::npos;
 
-/// Cuts `c` and the whitespace around it off the front of `text`, where it stands there.
+/// Removes `c` and the whitespace around it from the front of `text`. Returns false if `text` does
+/// not begin with them.
 bool take(std::string_view& text, char c) {
     std::string_view rest = text;
     take_while<is_space_or_tab>(rest);
@@ -29,8 +30,8 @@ bool take(std::string_view& text, char c) {
     return true;
 }
 
-/// Cuts a quoted string, which begins with its quotation mark, off the front of `text` (RFC 9110
-/// 5.6.4). No control byte is in there.
+/// Removes a quoted-string (RFC 9110 5.6.4) from the front of `text`, which begins with a quotation
+/// mark and has no control characters. Returns false if the string does not end.
 bool take_quoted_string(std::string_view& text) {
     for (std::size_t i = 1; i < text.size(); ++i) {
         if (text[i] == '"') {
@@ -42,8 +43,7 @@ bool take_quoted_string(std::string_view& text) {
     return false;
 }
 
-/// *( ";" name [ "=" ( token / quoted-string ) ] ), with whitespace around both signs, which the
-/// RFC calls bad (RFC 9112 7.1.1).
+/// *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) (RFC 9112 7.1.1)
 bool is_chunk_extensions(std::string_view text) {
     while (!text.empty()) {
         if (!take(text, ';') || take_while<is_token_char>(text).empty()) {
@@ -65,7 +65,7 @@ ChunkedDecoder::Result ChunkedDecoder::decode(String& buffer, std::size_t& body_
                                               std::size_t& raw) {
     const Result result = read_on(buffer, body_end, raw);
     if (result == Result::need_more) {
-        // Cheap here, and only here: all but a part of one line has been read.
+        // Cheap now, because only a part of one line is left to move.
         buffer.erase(body_end, raw - body_end);
         raw = body_end;
     }
@@ -100,7 +100,7 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(String& buffer, std::size_t& body
             return too_long;
         }
         if (newline == raw || buffer[newline - 1] != '\r') {
-            return Result::malformed;  // a bare LF: RFC 9112 2.2 leaves the choice
+            return Result::malformed;  // bare LF; RFC 9112 2.2 leaves the choice
         }
         const std::string_view line{buffer.data() + raw, newline - 1 - raw};
         raw = newline + 1;
@@ -133,7 +133,7 @@ ChunkedDecoder::Result ChunkedDecoder::read_on(String& buffer, std::size_t& body
     }
 }
 
-/// chunk-size [ chunk-ext ]: `done` where the line is well-formed and the chunk fits.
+/// chunk-size [ chunk-ext ]: returns `done` if the line is well-formed and the chunk fits.
 ChunkedDecoder::Result ChunkedDecoder::start_chunk(std::string_view size_line) {
     if (std::any_of(size_line.begin(), size_line.end(), is_control_char)) {
         return Result::malformed;

@@ -7,14 +7,14 @@
 #include <cstring>
 #include <string_view>
 
-// The small words of HTTP (RFC 9110 section 5.6), shared by the request parser and the clients'
-// response parser. All of it works on bytes: HTTP's text is ASCII, whatever the locale.
+// HTTP's common syntax (RFC 9110 section 5.6), for the request parser and the clients' response
+// parser. It works on bytes, because HTTP's text is ASCII in any locale.
 namespace unfreeze {
 
-/// Letters, digits, and some others: a look for each byte.
-class CharSet {
+/// A set of bytes: ASCII letters, digits, and the given others. contains() is one table look-up.
+class AlphanumericAnd {
 public:
-    explicit constexpr CharSet(std::string_view others) {
+    explicit constexpr AlphanumericAnd(std::string_view others) {
         for (const char c : others) {
             contains_[static_cast<unsigned char>(c)] = true;
         }
@@ -30,20 +30,20 @@ private:
     std::array<bool, 256> contains_{};
 };
 
-inline constexpr CharSet token_chars{"!#$%&'*+-.^_`|~"};
+inline constexpr AlphanumericAnd token_chars{"!#$%&'*+-.^_`|~"};
 
 /// RFC 9110 5.6.2
 constexpr bool is_token_char(char c) { return token_chars.contains(c); }
 
-/// A byte that no head may hold: a control other than tab, bare CR and NUL among them (RFC
+/// A control character other than tab, which no head may contain; CR and NUL are among them (RFC
 /// 9110 5.5).
 constexpr bool is_control_char(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-/// Hardly any text does, so eight bytes at a time are asked first whether one of them may be a
-/// control: below the space, as the tab is too, or DEL. (The last eight may overlap the others.)
+/// First tests eight bytes at a time whether one of them may be a control character, because hardly
+/// any text has one: below the space, as the tab also is, or DEL. (The last eight may overlap.)
 inline bool contains_control_char(std::string_view text) {
     const auto may_contain = [](const char* eight_bytes) {
         constexpr std::uint64_t each = 0x01'01'01'01'01'01'01'01;
@@ -61,7 +61,7 @@ inline bool contains_control_char(std::string_view text) {
     return !clean && std::any_of(text.begin(), text.end(), is_control_char);
 }
 
-/// Whether each byte is of the kind that `matches` knows.
+/// Whether each byte matches.
 template <bool (*matches)(char)>
 constexpr bool all_of(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return matches(c); });
@@ -81,7 +81,7 @@ constexpr bool is_hex_digit(char c) {
 
 constexpr bool is_space_or_tab(char c) { return c == ' ' || c == '\t'; }
 
-/// Cuts the bytes of one kind off the front of `text`, as many as there are, and returns them.
+/// Removes the matching bytes from the front of `text` and returns them.
 template <bool (*matches)(char)>
 constexpr std::string_view take_while(std::string_view& text) {
     std::size_t size = 0;
@@ -93,7 +93,7 @@ constexpr std::string_view take_while(std::string_view& text) {
     return taken;
 }
 
-/// Field names, and the words in many values, are the same in any letter case (RFC 9110 5.1).
+/// Field names and many values are case-insensitive (RFC 9110 5.1).
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) {
         return false;
@@ -106,7 +106,7 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
     return true;
 }
 
-/// Without the spaces and tabs around it: OWS (RFC 9110 5.6.3).
+/// The text without optional whitespace around it: OWS (RFC 9110 5.6.3).
 constexpr std::string_view trimmed(std::string_view text) {
     take_while<is_space_or_tab>(text);
     while (!text.empty() && is_space_or_tab(text.back())) {
@@ -115,8 +115,8 @@ constexpr std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-/// Calls `each` with every element of a comma-separated list; empty elements are skipped, as
-/// RFC 9110 5.6.1.2 asks of a recipient.
+/// Calls `each` with every element of a comma-separated list. Skips empty elements, as RFC 9110
+/// 5.6.1.2 requires of a recipient.
 template <typename Each>
 constexpr void for_each_element(std::string_view list, Each each) {
     while (!list.empty()) {
@@ -129,14 +129,14 @@ constexpr void for_each_element(std::string_view list, Each each) {
     }
 }
 
-/// One field line cut at its colon; both empty where it is no field line: a name that is no token,
-/// a space before the colon, a control byte in the value (RFC 9112 section 5).
+/// One field line, split at its colon. Both are empty if the line is malformed: the name is not a
+/// token, a space precedes the colon, or the value has a control character (RFC 9112 section 5).
 struct Field {
     std::string_view name;
     std::string_view value;
 };
 
-inline Field parse_field(std::string_view line) {
+[[nodiscard]] inline Field parse_field(std::string_view line) {
     std::size_t name_end = 0;
     while (name_end < line.size() && is_token_char(line[name_end])) {
         ++name_end;
@@ -147,9 +147,9 @@ inline Field parse_field(std::string_view line) {
     return {line.substr(0, name_end), trimmed(line.substr(name_end + 1))};
 }
 
-/// A length in decimal digits alone, no sign and no list (RFC 9112 6.2), or -1 where it is none.
-/// A length past what 18 digits hold is given as the largest: it is over any limit.
-constexpr long long parse_length(std::string_view digits) {
+/// A Content-Length in decimal digits, without sign and list (RFC 9112 6.2); -1 if it is invalid. A
+/// length of more than 18 digits is returned as the largest of 18 digits, which is over any limit.
+[[nodiscard]] constexpr long long parse_length(std::string_view digits) {
     constexpr long long largest = 999'999'999'999'999'999;
     long long length = 0;
     for (const char c : digits) {

@@ -181,12 +181,12 @@ TEST_CASE("A head may be as long as the limit and no longer") {
         check_refused(endless, long_target, "64", {.head_bytes_max = 64});
         check_refused(endless + "\r\n", long_target, "64", {.head_bytes_max = 64});
         endless[63] = '\0';
-        check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
-        check_refused(endless + "\r\n", bad_request, "control byte", {.head_bytes_max = 64});
+        check_refused(endless, bad_request, "control character", {.head_bytes_max = 64});
+        check_refused(endless + "\r\n", bad_request, "control character", {.head_bytes_max = 64});
         endless[63] = '\r';
         check_refused(endless, long_target, "64", {.head_bytes_max = 64});
         endless[62] = '\r';
-        check_refused(endless, bad_request, "control byte", {.head_bytes_max = 64});
+        check_refused(endless, bad_request, "control character", {.head_bytes_max = 64});
     }
 }
 
@@ -315,7 +315,7 @@ TEST_CASE("Nothing that one request said is remembered for the next") {
 }
 
 TEST_CASE("The end of a body and the beginning of a request make no line end together") {
-    check_refused("\n" + with_line("GET / HTTP/1.1"), bad_request, "LF alone");
+    check_refused("\n" + with_line("GET / HTTP/1.1"), bad_request, "bare LF");
     const std::string good = with_length("x\r");
     const std::string refused = read({"\n"});
     CHECK(refused.starts_with("400 "));

@@ -1,11 +1,12 @@
 #include "common/http/message.hpp"
 
 #include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
-#include <iterator>
 
 #include "common/http/grammar.hpp"
 
@@ -49,21 +50,30 @@ std::string_view Request::path() const {
 
 Response error_response(int status, std::string_view reason, std::string_view detail,
                         std::string_view fields) {
-    std::string body = fmt::format(R"({{"status":"error","reason":"{}")", reason);
+    rapidjson::StringBuffer body;
+    rapidjson::Writer<rapidjson::StringBuffer> json{body};
+    const auto add = [&](const char* key, std::string_view value) {
+        json.Key(key);
+        json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+    };
+    json.StartObject();
+    add("status", "error");
+    add("reason", reason);
     if (!detail.empty()) {
-        fmt::format_to(std::back_inserter(body), R"(,"detail":"{}")", detail);
+        add("detail", detail);
     }
-    return {.status = status, .body = body + "}", .fields = fields};
+    json.EndObject();
+    return {.status = status, .body = {body.GetString(), body.GetSize()}, .fields = fields};
 }
 
 void append_response(std::string& out, const Response& response, const Request& request,
                      std::chrono::steady_clock::time_point now) {
-    // Persistence is the default of HTTP/1.1 and has to be said in HTTP/1.0 (RFC 9112 9.3).
+    // Connections persist by default in HTTP/1.1, but not in HTTP/1.0 (RFC 9112 9.3).
     const std::string_view connection = !request.keep_alive || response.close
                                             ? "Connection: close\r\n"
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
-    constexpr std::size_t head_bytes = 192;  // and mostly less
+    constexpr std::size_t head_bytes = 192;  // mostly fewer
     out.reserve(out.size() + head_bytes + response.fields.size() + response.body.size());
     const fmt::format_int status{response.status};
     const fmt::format_int length{response.body.size()};
@@ -87,7 +97,7 @@ std::string to_bytes(const Response& response) {
 }
 
 std::string_view http_date(long long unix_seconds) {
-    // strftime would follow the locale, and formatting is dearer than looking: once a second.
+    // Not strftime, which depends on the locale. Formatted once a second, because that takes long.
     static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};

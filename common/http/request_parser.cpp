@@ -18,20 +18,20 @@ using std::string_view_literals::operator""sv;
 
 constexpr std::size_t npos = std::string_view::npos;
 
-/// What a request's buffer gets before its bytes have come, at most.
+/// Bounds the memory that is reserved for a body before its bytes arrive.
 constexpr std::size_t reserved_bytes_max = 256 * 1024;
 
 constexpr bool is_letter(char c) { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
 
-/// The bytes of a request-target: a URI's, less the fragment's # (RFC 9112 3.2, RFC 3986 2).
-constexpr CharSet target_chars{"-._~%!$&'()*+,;=:@/?[]"};
+/// The bytes of a request-target: those of a URI without a fragment (RFC 9112 3.2, RFC 3986 2).
+constexpr AlphanumericAnd target_chars{"-._~%!$&'()*+,;=:@/?[]"};
 constexpr bool is_target_char(char c) { return target_chars.contains(c); }
 
-/// The bytes of a host's name or IPv4 address; shallow, but no list, no user and no path passes.
-constexpr CharSet host_chars{"-._~%!$&'()*+;="};
+/// The bytes of a reg-name or IPv4 address. They exclude lists, user information and paths.
+constexpr AlphanumericAnd host_chars{"-._~%!$&'()*+;="};
 constexpr bool is_host_char(char c) { return host_chars.contains(c); }
 
-/// The bytes of an address of a later version of IP.
+/// The bytes of an IPvFuture address.
 constexpr bool is_future_char(char c) { return c == ':' || (c != '%' && is_host_char(c)); }
 
 /// Whether two hexadecimal digits follow each % (RFC 3986 2.1).
@@ -45,7 +45,7 @@ bool is_percent_encoded(std::string_view text) {
     return true;
 }
 
-/// IPv6address / IPvFuture (RFC 3986 3.2.2), without their brackets.
+/// IPv6address / IPvFuture (RFC 3986 3.2.2), without the brackets.
 bool is_ip_literal(std::string_view text) {
     const std::size_t dot = text.find('.');
     if (text.starts_with('v') || text.starts_with('V')) {
@@ -61,8 +61,7 @@ constexpr bool is_scheme_char(char c) {
     return is_digit(c) || is_letter(c) || c == '+' || c == '-' || c == '.';
 }
 
-/// uri-host [ ":" port ] (RFC 9110 7.2), the host being there: a URI of HTTP without one is invalid
-/// (RFC 9110 4.2.1).
+/// uri-host [ ":" port ] (RFC 9110 7.2) with a host that is not empty (RFC 9110 4.2.1)
 bool is_authority(std::string_view text) {
     const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
     const std::size_t host_end = std::min(text.find(':', bracket), text.size());
@@ -74,19 +73,19 @@ bool is_authority(std::string_view text) {
                         : all_of<is_host_char>(host) && is_percent_encoded(host));
 }
 
-/// scheme "://" authority, then anything: RFC 9112 3.2.2.
+/// scheme "://" authority, then anything (RFC 9112 3.2.2)
 bool is_absolute(std::string_view target) {
     const std::size_t scheme_end = target.find("://");
     if (scheme_end == npos || !is_letter(target.front())) {
         return false;
     }
-    const std::string_view behind = target.substr(scheme_end + 3);
+    const std::string_view rest = target.substr(scheme_end + 3);
     return all_of<is_scheme_char>(target.substr(0, scheme_end)) &&
-           is_authority(behind.substr(0, behind.find_first_of("/?")));
+           is_authority(rest.substr(0, rest.find_first_of("/?")));
 }
 
-/// The target forms of RFC 9112 3.2: authority, its port being there, for CONNECT alone; asterisk
-/// for OPTIONS alone; origin and absolute.
+/// The four target forms of RFC 9112 3.2. The authority form is for CONNECT only, and has a port.
+/// The asterisk form is for OPTIONS only.
 bool is_target(std::string_view target, std::string_view method) {
     if (method == "CONNECT") {
         return is_authority(target) && target.find(':') != npos && is_digit(target.back());
@@ -126,8 +125,8 @@ RequestParser::Result RequestParser::next() {
 
 RequestParser::Phase RequestParser::phase() const {
     switch (reads_) {
-        // A CR here begins an empty line, which begins no request: a client that sends nothing else
-        // is idle all the while, or it could go on so for ever.
+        // A CR here begins an empty line, which is not a request. A client that sends only empty
+        // lines stays idle, because otherwise it could keep its connection for ever.
         case Reads::request_line:
             return has_bytes() && buffer_[position_] != '\r' ? Phase::head : Phase::idle;
         case Reads::fields: return Phase::head;
@@ -139,7 +138,7 @@ RequestParser::Phase RequestParser::phase() const {
 }
 
 std::string_view RequestParser::method() const {
-    // As far as a head may go: a refusal is the same however the stream is cut.
+    // Not beyond the head's limit, so that a refusal does not depend on how the stream is cut.
     const std::string_view head =
         std::string_view{buffer_}.substr(request_begin_, limits_.head_bytes_max);
     const std::size_t end = head.find(' ');
@@ -161,7 +160,7 @@ void RequestParser::start() {
     request_ = {};
 }
 
-/// Line by line, as lines arrive: a bad one is refused without waiting for the rest of the head.
+/// Parses each line when it is complete, so that a bad one is rejected before the head ends.
 RequestParser::Result RequestParser::read_head() {
     for (;;) {
         const std::size_t newline = buffer_.find('\n', scanned_);
@@ -173,7 +172,7 @@ RequestParser::Result RequestParser::read_head() {
             return Result::need_more;
         }
         if (newline == position_ || buffer_[newline - 1] != '\r') {
-            return refuse(400, "bad_request", "a line ends with LF alone, not with CR LF");
+            return refuse(400, "bad_request", "bare LF instead of CRLF");
         }
         const std::string_view line{buffer_.data() + position_, newline - 1 - position_};
         position_ = scanned_ = newline + 1;
@@ -193,24 +192,24 @@ RequestParser::Result RequestParser::read_head() {
     }
 }
 
-/// Looks at the line being read, up to its LF or to where the bytes end for now. What can't become
-/// a line is refused before it is whole: a client that speaks another protocol may be waiting for
-/// us to speak first. The order of the checks is the order of the bytes, so that the answer is the
-/// same however the stream is cut.
+/// Checks a line up to its LF or, if it is incomplete, up to the last byte. An invalid line is
+/// rejected before it is complete, because a client of another protocol may be waiting for the
+/// server to send first. The checks follow the order of the bytes, so that the response does not
+/// depend on how the stream is cut.
 RequestParser::Result RequestParser::check_line(std::size_t end) {
     if (reads_ == Reads::request_line && position_ < end && buffer_[position_] != '\r' &&
         !is_token_char(buffer_[position_])) {
-        return refuse(400, "bad_request", "a request line starts with a method");
+        return refuse(400, "bad_request", "request line without a method");
     }
     const std::size_t allowed_end = std::min(end, request_begin_ + limits_.head_bytes_max);
     const std::size_t begin = std::max(scanned_, position_ + 1) - 1;
     std::string_view bytes =
         std::string_view{buffer_}.substr(begin, allowed_end - std::min(begin, allowed_end));
     if (bytes.ends_with('\r')) {
-        bytes.remove_suffix(1);  // it may be the line's end
+        bytes.remove_suffix(1);  // the LF may follow
     }
     if (contains_control_char(bytes)) {
-        return refuse(400, "bad_request", "a control byte in the head");
+        return refuse(400, "bad_request", "control character in the head");
     }
     if (allowed_end < request_begin_ + limits_.head_bytes_max) {
         return Result::need_more;
@@ -223,23 +222,25 @@ RequestParser::Result RequestParser::read_request_line(std::string_view line) {
     const std::size_t method_end = line.find(' ');
     const std::size_t target_end = line.rfind(' ');
     if (method_end == npos || target_end == method_end) {
-        return refuse(400, "bad_request", "a request line is METHOD TARGET HTTP/1.1");
+        return refuse(400, "bad_request",
+                      "malformed request line; expected METHOD TARGET HTTP/1.1");
     }
     const std::string_view method = line.substr(0, method_end);
     const std::string_view target = line.substr(method_end + 1, target_end - method_end - 1);
     const std::string_view version = line.substr(target_end + 1);
     if (!is_token(method)) {
-        return refuse(400, "bad_request", "the method is no token");
+        return refuse(400, "bad_request", "invalid method");
     }
     if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) ||
         version[6] != '.' || !is_digit(version[7])) {
-        return refuse(400, "bad_request", "the request line ends with no HTTP version");
+        return refuse(400, "bad_request", "invalid HTTP version");
     }
     if (version[5] != '1') {
-        return refuse(505, "http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here");
+        return refuse(505, "http_version_not_supported",
+                      "unsupported HTTP version; use HTTP/1.1 or HTTP/1.0");
     }
     if (!is_target(target, method)) {
-        return refuse(400, "bad_request", "the request target is no path and no URI");
+        return refuse(400, "bad_request", "invalid request target");
     }
     method_ = piece(method);
     target_ = piece(target);
@@ -250,23 +251,24 @@ RequestParser::Result RequestParser::read_request_line(std::string_view line) {
 
 RequestParser::Result RequestParser::read_field(std::string_view line) {
     if (line.front() == ' ' || line.front() == '\t') {
-        return refuse(400, "bad_request", "a folded field line");  // RFC 9112 5.2
+        return refuse(400, "bad_request", "obsolete line folding");  // RFC 9112 5.2
     }
     const auto [name, value] = parse_field(line);
     if (name.empty()) {
-        return refuse(400, "bad_request", "a field line is NAME: VALUE, no space before the colon");
+        return refuse(400, "bad_request",
+                      "malformed field line; expected NAME: VALUE with no space before the colon");
     }
     if (equals_ignoring_case(name, "Content-Length")) {
         const long long length = parse_length(value);
         if (length < 0 || framing_.content_length) {
-            return refuse(400, "bad_request", "Content-Length is one decimal number, given once");
+            return refuse(400, "bad_request", "invalid or repeated Content-Length");
         }
         framing_.content_length = static_cast<std::size_t>(length);
     } else if (equals_ignoring_case(name, "Transfer-Encoding")) {
         return read_transfer_encoding(value);
     } else if (equals_ignoring_case(name, "Host")) {
         if (framing_.host || (!value.empty() && !is_authority(value))) {  // may be empty
-            return refuse(400, "bad_request", "Host is one host name, given once");
+            return refuse(400, "bad_request", "invalid or repeated Host");
         }
         framing_.host = true;
     } else if (equals_ignoring_case(name, "Connection")) {
@@ -282,14 +284,13 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
             others = others || !known;
         });
         if (others) {
-            return refuse(417, "expectation_failed",
-                          "100-continue is the one expectation met here");
+            return refuse(417, "expectation_failed", "unsupported expectation; use 100-continue");
         }
     }
     return Result::need_more;
 }
 
-/// One coding is understood: chunked, once, and last (RFC 9112 6.1 and 6.3).
+/// Only chunked is supported, once and as the final coding (RFC 9112 6.1 and 6.3).
 RequestParser::Result RequestParser::read_transfer_encoding(std::string_view codings) {
     bool none = true;
     bool after_chunked = false;
@@ -301,41 +302,43 @@ RequestParser::Result RequestParser::read_transfer_encoding(std::string_view cod
         framing_.other_coding = framing_.other_coding || !chunked;
     });
     if (after_chunked || none) {
-        return refuse(400, "bad_request", "a transfer coding behind chunked, or none at all");
+        return refuse(400, "bad_request",
+                      none ? "empty Transfer-Encoding" : "transfer coding after chunked");
     }
     return Result::need_more;
 }
 
-/// All fields have been read: how long is the body, and may it come?
+/// Determines the body's length after the last field, and rejects invalid framing.
 RequestParser::Result RequestParser::finish_head() {
     if (request_.minor_version == 1 && !framing_.host) {
-        return refuse(400, "bad_request", "HTTP/1.1 asks for a Host field");  // RFC 9112 3.2
+        return refuse(400, "bad_request", "missing Host");  // RFC 9112 3.2
     }
     const bool coded = framing_.chunked || framing_.other_coding;
     if (coded && framing_.content_length) {
-        return refuse(400, "bad_request", "a length beside a transfer coding");  // RFC 9112 6.3
+        return refuse(400, "bad_request", "Content-Length with Transfer-Encoding");  // RFC 9112 6.3
     }
     if (coded && request_.minor_version == 0) {
-        return refuse(400, "bad_request", "HTTP/1.0 has no transfer codings");  // RFC 9112 6.1
+        return refuse(400, "bad_request",
+                      "Transfer-Encoding in an HTTP/1.0 request");  // RFC 9112 6.1
     }
     if (coded && !framing_.chunked) {
-        // Nothing says where the body ends: in doubt, not merely unknown (RFC 9112 6.3).
-        return refuse(400, "bad_request", "chunked is not the last transfer coding");
+        // The body's length can't be determined, so this is 400 and not 501 (RFC 9112 6.3).
+        return refuse(400, "bad_request", "final transfer coding is not chunked");
     }
     if (framing_.other_coding) {
         return refuse(501, "transfer_coding_not_implemented",
-                      "chunked is the one coding understood");  // RFC 9112 6.1
+                      "unsupported transfer coding; use chunked");  // RFC 9112 6.1
     }
     if (framing_.content_length.value_or(0) > limits_.body_bytes_max) {
         return refuse_body_size();
     }
-    // HTTP/1.0 knows no interim answers, and who sends the body at once waits for none (RFC 9110
-    // 10.1.1).
+    // HTTP/1.0 has no interim responses, and a client that has sent a part of the body does not
+    // wait for one (RFC 9110 10.1.1).
     framing_.expects_continue =
         framing_.expects_continue && request_.minor_version == 1 && !has_bytes();
     request_.keep_alive = !framing_.close && (request_.minor_version == 1 || framing_.keep_alive);
     body_.offset = position_ - request_begin_;
-    // At once, and not by doubling; but the client has only stated the length.
+    // One allocation instead of several doublings, bounded because the client may send less.
     buffer_.reserve(std::min(position_ + framing_.content_length.value_or(0), reserved_bytes_max));
     if (framing_.chunked) {
         chunks_.emplace(limits_.body_bytes_max, limits_.head_bytes_max);
@@ -365,7 +368,7 @@ RequestParser::Result RequestParser::read_chunks() {
         case ChunkedDecoder::Result::body_too_large: return refuse_body_size();
         case ChunkedDecoder::Result::trailer_too_large: return refuse_head_size();
     }
-    return refuse(400, "bad_request", "the chunked body is malformed");
+    return refuse(400, "bad_request", "malformed chunked body");
 }
 
 RequestParser::Result RequestParser::complete() {
@@ -382,25 +385,25 @@ RequestParser::Result RequestParser::refuse(int status, std::string_view reason,
     return Result::refused;
 }
 
-/// A request line that takes all the room that a head has is refused for the word that goes on, as
-/// RFC 9112 section 3 asks.
+/// If the request line fills the limit of the head, its method or its target is too long. The
+/// status says which one, as RFC 9112 section 3 requires.
 RequestParser::Result RequestParser::refuse_request_line_size() {
     const std::string_view line =
         std::string_view{buffer_}.substr(request_begin_, limits_.head_bytes_max);
     const std::string detail =
-        fmt::format("a request line has less than {} bytes here", limits_.head_bytes_max);
+        fmt::format("request line over the limit of {} bytes", limits_.head_bytes_max);
     return line.find(' ') == npos ? refuse(501, "method_not_implemented", detail)
                                   : refuse(414, "target_too_long", detail);
 }
 
 RequestParser::Result RequestParser::refuse_head_size() {
     return refuse(431, "head_too_large",
-                  fmt::format("a head has at most {} bytes here", limits_.head_bytes_max));
+                  fmt::format("head over the limit of {} bytes", limits_.head_bytes_max));
 }
 
 RequestParser::Result RequestParser::refuse_body_size() {
     return refuse(413, "body_too_large",
-                  fmt::format("a body has at most {} bytes here", limits_.body_bytes_max));
+                  fmt::format("body over the limit of {} bytes", limits_.body_bytes_max));
 }
 
 RequestParser::Piece RequestParser::piece(std::string_view text) const {

@@ -10,60 +10,60 @@
 
 namespace unfreeze {
 
-/// What one request may cost. Checked before the cost is paid.
+/// Limits of one request, checked before the memory is used.
 struct HttpLimits {
     std::size_t head_bytes_max = 8 * 1024;   // request line and fields, line ends included
-    std::size_t body_bytes_max = 64 * 1024;  // after chunked coding is undone
+    std::size_t body_bytes_max = 64 * 1024;  // after chunked decoding
 };
 
-/// Finds the requests in a stream of bytes, however the stream is cut, and trusts none of it: what
-/// is malformed, over a limit, or could be read in two ways is refused (RFC 9112 section 11.2).
+/// Parses requests from a stream of bytes that arrives in pieces of any size. It rejects requests
+/// that are malformed, over a limit, or ambiguously framed (RFC 9112 section 11.2).
 class RequestParser {
 public:
     enum class Result {
         need_more,  // feed() more bytes
-        request,    // request() is the next one; its views are good until feed() or next()
-        refused,    // refusal() says why; the stream can't be trusted, nor read, any further
+        request,    // request() is the next one; its views are valid until feed() or next()
+        refused,    // refusal() is the response; the rest of the stream can't be parsed
     };
 
-    /// What the parser waits for, as far as deadlines are concerned.
+    /// What the parser waits for, which decides the deadline.
     enum class Phase { idle, head, body };
 
     explicit RequestParser(const HttpLimits& limits) : limits_{limits} {}
 
     void feed(std::string_view bytes);
-    Result next();
+    [[nodiscard]] Result next();
 
     const Request& request() const { return request_; }
     const Response& refusal() const { return refusal_; }
 
     Phase phase() const;
 
-    /// The method of the request that is being read, or was read last; empty until it is known. A
-    /// refusal needs it too: no response to HEAD has a body (RFC 9110 9.3.2).
+    /// The method of the request that is being parsed, or was parsed last; empty until it is known.
+    /// A refusal needs it, because no response to HEAD has a body (RFC 9110 9.3.2).
     std::string_view method() const;
 
-    /// True once for each request whose client waits for "100 Continue" before it sends the body
-    /// (RFC 9110 10.1.1); to be asked when next() wants more.
-    bool take_continue();
+    /// Call it when next() returns need_more. Returns true once for each request whose client waits
+    /// for "100 Continue" before it sends the body (RFC 9110 10.1.1).
+    [[nodiscard]] bool take_continue();
 
-    /// Whether bytes were fed that no request has used up.
+    /// Whether there are bytes that belong to no parsed request.
     bool has_bytes() const { return position_ < buffer_.size(); }
 
 private:
     enum class Reads { request_line, fields, body, chunks, nothing };
 
-    /// A piece of buffer_, by offset from request_begin_: the buffer moves between feeds.
+    /// A part of buffer_, by its offset from request_begin_, because feed() moves the buffer.
     struct Piece {
         std::size_t offset = 0;
         std::size_t size = 0;
     };
 
-    /// What the fields said about framing. Kept apart, so that a new request starts from nothing.
+    /// What the fields say about framing, in one struct so that each request starts with a new one.
     struct Framing {
         std::optional<std::size_t> content_length;
         bool chunked = false;
-        bool other_coding = false;  // one that is not understood
+        bool other_coding = false;  // a transfer coding that is not supported
         bool host = false;
         bool close = false;
         bool keep_alive = false;
@@ -90,8 +90,8 @@ private:
     HttpLimits limits_;
     Buffer buffer_;
     std::size_t request_begin_ = 0;  // offset of the first byte of the request being read
-    std::size_t position_ = 0;       // offset of the first byte not yet understood
-    std::size_t scanned_ = 0;        // no line end before this offset: not looked for twice
+    std::size_t position_ = 0;       // offset of the first byte not yet parsed
+    std::size_t scanned_ = 0;        // there is no line end between position_ and this offset
     Reads reads_ = Reads::request_line;
     Framing framing_;
     Piece method_;

@@ -7,15 +7,15 @@
 namespace unfreeze {
 namespace {
 
-/// What a client of ours is prepared to hold of one answer.
+/// Limits of a response.
 constexpr std::size_t head_bytes_max = 64 * 1024;
 constexpr std::size_t body_bytes_max = 1024 * 1024 * 1024;
 
-/// Calls `each` with every field of a head, the start line left out.
+/// Calls `each` with every field of a head, without its status line.
 template <typename Each>
 void for_each_field(std::string_view head, Each each) {
     if (head.empty()) {
-        return;  // a response that never came
+        return;  // there is no response
     }
     head.remove_prefix(head.find("\r\n") + 2);
     while (!head.empty()) {
@@ -72,7 +72,7 @@ ResponseParser::Result ResponseParser::end_of_stream() {
     return Result::response;
 }
 
-/// `response` once a head has been read and taken off the buffer.
+/// Returns `response` when a head has been parsed and removed from the buffer.
 ResponseParser::Result ResponseParser::read_head() {
     const std::size_t end = buffer_.find("\r\n\r\n");
     if (end == std::string::npos) {
@@ -91,7 +91,7 @@ ResponseParser::Result ResponseParser::read_head() {
     }
     response_.status = static_cast<int>(parse_length(status.substr(9)));
     if (response_.status < 200) {
-        return read_head();  // an interim response: the real one follows
+        return read_head();  // an interim response; the final one follows
     }
 
     bool malformed = false;

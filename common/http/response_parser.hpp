@@ -9,32 +9,33 @@
 
 namespace unfreeze {
 
-/// A response as a client sees it.
+/// A response that a client has received.
 struct ReceivedResponse {
     int status = 0;
-    std::string head;  // status line and fields, for those who want to look something up
+    std::string head;  // status line and fields
     std::string body;
-    bool keep_alive = false;  // the connection may carry another request
+    bool keep_alive = false;  // the connection can be reused
 
-    /// The value of the first field of that name, in any letter case; empty where there is none.
+    /// The value of the first field with that name, in any letter case; empty if there is none.
     std::string_view field(std::string_view name) const;
 };
 
-/// Finds responses in a stream of bytes, from any server: a body by Content-Length, in chunks, or
-/// up to the end of the connection. Interim responses (1xx) are read over. It is for GET and POST:
-/// a response to HEAD would be taken to have a body.
+/// Parses the responses of any server: a body by Content-Length, in chunks, or up to the end of the
+/// connection. It skips interim responses (1xx). It does not support HEAD, because it expects a
+/// body.
 class ResponseParser {
 public:
     enum class Result { need_more, response, malformed };
 
     void feed(std::string_view bytes) { buffer_ += bytes; }
 
-    Result next();
+    [[nodiscard]] Result next();
 
-    /// The server has closed: the end of a body that nothing else ends, or a response cut short.
-    Result end_of_stream();
+    /// Call it when the server has closed the connection. That completes a body without a stated
+    /// length, and truncates any other.
+    [[nodiscard]] Result end_of_stream();
 
-    /// The response that next() or end_of_stream() found; good until next().
+    /// The response that next() or end_of_stream() returned; valid until next().
     ReceivedResponse& response() { return response_; }
 
 private:
