@@ -32,6 +32,7 @@ public:
     void close() { queue_.close(); }
     std::size_t size() const { return queue_.size(); }
     std::size_t capacity() const { return queue_.capacity(); }
+    std::size_t poppers() const { return queue_.poppers(); }
 
 private:
     BoundedQueue<Job, std::mutex, BatchedCondition> queue_;
