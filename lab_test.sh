@@ -58,10 +58,9 @@ refused "lab: no C++ file has a path that begins with '--help'" lint --help
 refused "lab: there is no stage 99 *" attack 99
 refused "lab: build takes targets, not '--help'" build --help
 refused "lab: versions takes no argument, got 'all'" versions all
-refused "lab: there is no experiment 'shards' (see ./lab help)" experiment shards
-refused "lab: there is a bench for stages 2, 5, 8 and 9, for all of these, and one without a number, not for '7'" bench 7
-refused "lab: bench all takes nothing more, got '--rounds 1'" bench all --rounds 1
-refused "lab: there is no experiment '' (see ./lab help)" experiment --record
+refused "lab: unknown bench 'shards'; choose one of: speed, stage-costs, *, lock-granularity" bench shards
+refused "lab: unknown bench ''; choose one of: *" bench '' --record
+refused "experiment: unknown flag '--bogus' *" bench workers --bogus
 refused "lab: matrix --record takes nothing more, got '--stage 3'" matrix --stage 3 --record
 refused "stage03_validation: unknown flag '--bogus' *" run 3 --bogus
 refused "stage03_client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
@@ -69,7 +68,8 @@ refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
 refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
 
-shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*" help
+shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*    sharding *" help
+shows "*experiment*workers --help*--csv*" bench workers --help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        Socket socket = co_await *" diff 2
 shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
@@ -116,7 +116,7 @@ for tool in apt-get sudo; do
     printf '#!/bin/sh\ntouch "%s/%s"\n' "$PWD/$misfit" $tool >$misfit/bin/$tool
 done
 chmod +x $misfit/bin/*
-for command in "run 1" "freeze 1" "check 1" "matrix" "fuzz event" "experiment workers"; do
+for command in "run 1" "freeze 1" "check 1" "matrix" "fuzz event" "bench workers"; do
     PATH=$PWD/$misfit/bin:$PATH refused "lab: packages are missing: *cmake (writes the build, from presets), *; './lab setup build*' installs them" $command
 done
 [[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"

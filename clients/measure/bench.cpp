@@ -310,12 +310,13 @@ Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cor
     const std::string flags =
         fmt::format("-t {} -c {} -d {}s --timeout 5s -s",
                     std::min(cores.clients(), scenario.connections), scenario.connections, seconds);
-    const std::vector<std::string> rest{std::string{UNFREEZE_SOURCE_DIR} + "/clients/bench.lua",
-                                        fmt::format("http://{}/", target.name()),
-                                        "--",
-                                        std::to_string(scenario.at_a_time),
-                                        scenario.close ? "close" : "keep",
-                                        look ? "look" : ""};
+    const std::vector<std::string> rest{
+        std::string{UNFREEZE_SOURCE_DIR} + "/clients/measure/bench.lua",
+        fmt::format("http://{}/", target.name()),
+        "--",
+        std::to_string(scenario.at_a_time),
+        scenario.close ? "close" : "keep",
+        look ? "look" : ""};
     Process wrk{Command{"wrk", flags, rest}.with(Output::kept_with_errors)};
     const auto said = wrk.wait_for_line("figures ", std::chrono::seconds{seconds + 30});
     Figures figures;

@@ -1,4 +1,4 @@
-// Runs one of the experiments on this course's own servers.
+// Runs one of the experiments on the servers of this course.
 #include <fmt/format.h>
 
 #include <array>
@@ -23,14 +23,14 @@ struct Experiment {
     void (*run)(const MeasureOptions& options, std::FILE* csv);
 };
 constexpr std::array<Experiment, 8> experiments{
-    {{"contention", "more and more workers", measure_contention},
-     {"sharding", "what it gives, and what a queue and less work do", measure_sharding},
-     {"levels", "from one lock to one for each user", measure_levels},
-     {"stages", "the first five, each under its load", measure_stages},
-     {"queue", "how long one waits in it, and what its places cost", measure_queue},
-     {"workers", "a hundred jobs in more and more hands", measure_workers},
-     {"freeze", "who answers beside silent clients", measure_freeze},
-     {"connections", "what silent ones cost", measure_connections}}};
+    {{"contention", "1 to 64 workers", measure_contention},
+     {"sharding", "more locks, shorter work, a longer queue", measure_sharding},
+     {"lock-granularity", "from one lock to one lock for each user", measure_lock_granularity},
+     {"stage-throughput", "stages 1 to 5, each under its load", measure_stage_throughput},
+     {"queue-capacity", "wait and memory of queues", measure_queue_capacity},
+     {"workers", "100 jobs with 1 to 16 workers", measure_workers},
+     {"freeze", "response times beside idle clients", measure_freeze},
+     {"connections", "threads and memory of idle connections", measure_connections}}};
 
 }  // namespace
 
@@ -43,19 +43,23 @@ int main(int argc, char** argv) {
     for (const Experiment& experiment : experiments) {
         list += fmt::format("{}{}: {}", list.empty() ? "" : "; ", experiment.name, experiment.what);
     }
-    CommandLine command_line{"Changes one thing at a time, and measures."};
+    CommandLine command_line{"Measures servers, changing one thing at a time."};
     command_line.add("experiment", name, list);
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--seconds", options.seconds, 1, 600, "to measure, for each row, of locks");
-    command_line.add("--rows", options.rows, 1, 1'000, "to measure at most, the first ones");
-    // One worker with a queue of 100, or one lock with a queue of 1,000, has to work it off in the
-    // minute that measure_overload() gives it.
+    command_line.add("--seconds", options.seconds, 1, 600,
+                     "to measure for each row, in experiments about locks");
+    command_line.add("--rows", options.rows, 1, 1'000, "measure only the first rows");
+    // At most these, because one worker with a queue of 100 and one lock with a queue of 1,000 must
+    // drain it within the minute that measure_overload() waits.
     command_line.add("--work-ms", options.work_ms, 10ms, 500ms,
-                     "time that the work on an event takes, of locks and workers");
-    command_line.add("--hold-ms", options.hold_ms, 10ms, 50ms, "time that it then holds the lock");
+                     "duration of a job, in experiments about locks and workers");
+    command_line.add("--hold-ms", options.hold_ms, 10ms, 50ms,
+                     "how long a job then holds the lock");
     command_line.parse(argc, argv);
     if (options.work_ms % 10 != 0ms || options.hold_ms % 10 != 0ms) {
-        fail("--work-ms and --hold-ms must be multiples of 10, as a tenth of them is tried, too");
+        fail(
+            "--work-ms and --hold-ms must be multiples of 10, because a tenth of them is also "
+            "used");
     }
     const Experiment& chosen = choose("experiment", name, experiments);
     raise_descriptor_limit();

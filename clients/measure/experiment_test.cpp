@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// One row of an experiment: its fields by the names in the first line.
+/// One row of a CSV file: its fields by the names of their columns.
 using Row = std::map<std::string, std::string>;
 
 std::vector<std::string> fields_of(const std::string& line) {
@@ -22,7 +22,7 @@ std::vector<std::string> fields_of(const std::string& line) {
     return fields;
 }
 
-/// What a program that measures wrote.
+/// The rows that a program writes to its CSV file.
 std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
     const std::filesystem::path csv =
         std::filesystem::temp_directory_path() / fmt::format("experiment-{}.csv", getpid());
@@ -45,7 +45,7 @@ std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
     return rows;
 }
 
-/// What an experiment wrote, which took a second for each row.
+/// The rows of an experiment that measures for a second each.
 std::vector<Row> rows_of(std::string_view arguments) {
     return rows_of("experiment", fmt::format("{} --seconds 1", arguments));
 }
@@ -54,9 +54,9 @@ double number(const Row& row, const std::string& name) { return std::stod(row.at
 
 }  // namespace
 
-// Timing is what they measure, so that a sanitizer would be what they see.
+// These tests measure time, so they do not run under a sanitizer.
 
-TEST_CASE("The experiment of contention sees one lock go flat, and many not", "[full]") {
+TEST_CASE("One lock caps the jobs a second, and shards do not", "[full]") {
     if (sanitized) {
         return;
     }
@@ -77,7 +77,7 @@ TEST_CASE("The experiment of contention sees one lock go flat, and many not", "[
     CHECK(number(shards, "wait_mean_ms") < number(lock, "wait_mean_ms"));
 }
 
-TEST_CASE("The experiment of sharding tells the factors apart") {
+TEST_CASE("The sharding experiment separates the effects of locks and of shorter work") {
     if (sanitized) {
         return;
     }
@@ -100,11 +100,11 @@ TEST_CASE("The experiment of sharding tells the factors apart") {
     CHECK(number(rows[0], "latency_mean_ms") < 1.2 * law);
 }
 
-TEST_CASE("The experiment of levels sees what each of them gives", "[full]") {
+TEST_CASE("More shards give more jobs a second, and a reader-writer lock does not", "[full]") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("levels --work-ms 20 --hold-ms 10 --rows 5");
+    const std::vector<Row> rows = rows_of("lock-granularity --work-ms 20 --hold-ms 10 --rows 5");
     REQUIRE(rows.size() == 5);
     const double mutex = number(rows[0], "jobs_per_second");
     CHECK(number(rows[1], "jobs_per_second") < 1.2 * mutex);  // a reader-writer lock
@@ -115,11 +115,11 @@ TEST_CASE("The experiment of levels sees what each of them gives", "[full]") {
     CHECK(10 * number(rows[0], "queries_per_second") < number(rows[3], "queries_per_second"));
 }
 
-TEST_CASE("The experiment of stages sees what each of them answers under its load", "[full]") {
+TEST_CASE("The stage-throughput experiment accounts for every request", "[full]") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("stages");
+    const std::vector<Row> rows = rows_of("stage-throughput");
     REQUIRE(rows.size() == 6);
     for (const Row& row : rows) {
         INFO(row.at("stage") << ", " << row.at("connections"));
@@ -142,7 +142,7 @@ TEST_CASE("The experiment of stages sees what each of them answers under its loa
     CHECK(number(rows[5], "accepted") < 200);
 }
 
-TEST_CASE("The experiment of the workers sees each of them bring as much as the first") {
+TEST_CASE("Two workers do twice and four workers four times the work of one") {
     if (sanitized) {
         return;
     }
@@ -155,12 +155,11 @@ TEST_CASE("The experiment of the workers sees each of them bring as much as the 
     CHECK(number(rows[2], "times_one") < 4.4);
 }
 
-TEST_CASE(
-    "The experiment of the queue sees a wait as long as the queue, and memory for its places") {
+TEST_CASE("The wait and the memory of a queue grow with its capacity") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("queue --rows 4");
+    const std::vector<Row> rows = rows_of("queue-capacity --rows 4");
     REQUIRE(rows.size() == 4);
     CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
     for (const std::size_t row : {2U, 3U}) {
@@ -178,7 +177,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the other one not",
+TEST_CASE("Twenty idle clients freeze stage 1 until they leave, and do not delay stage 2",
           "[full]") {
     if (sanitized) {
         return;
@@ -202,7 +201,7 @@ TEST_CASE("The experiment of the freeze sees one server freeze and thaw, and the
     CHECK(frozen == 40);
 }
 
-TEST_CASE("The experiment of connections sees what a thread costs, and a pool that is used up") {
+TEST_CASE("A connection costs more as a thread than as a coroutine, and idle ones exhaust a pool") {
     if (sanitized) {
         return;
     }
@@ -223,7 +222,7 @@ TEST_CASE("The experiment of connections sees what a thread costs, and a pool th
     CHECK(pool.at("probe_ms") == "none");
 }
 
-TEST_CASE("The experiment of counters sees what a lock costs, and what a shared line does",
+TEST_CASE("A mutex costs more than an atomic, and a shared cache line more than separate ones",
           "[full]") {
     if (sanitized) {
         return;
@@ -246,8 +245,9 @@ TEST_CASE("The experiment of counters sees what a lock costs, and what a shared 
     CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
 }
 
-TEST_CASE("Overload leaves the final server all its goodput, and takes the others theirs",
-          "[full]") {
+TEST_CASE(
+    "Under overload the final server keeps its goodput, and servers without a bound lose theirs",
+    "[full]") {
     if (sanitized) {
         return;
     }
@@ -286,12 +286,12 @@ TEST_CASE("Overload leaves the final server all its goodput, and takes the other
     CHECK(work_first[1].at("answered_p99_ms") == work_first[1].at("done_p99_ms"));
 }
 
-TEST_CASE("The costs of coroutines are below those of threads") {
+TEST_CASE("Coroutines cost less time and memory than threads") {
     if (sanitized) {
         return;
     }
     std::map<std::string, double> costs;
-    for (const Row& row : rows_of("costs", "--divide 20 --rounds 3")) {
+    for (const Row& row : rows_of("coroutines", "--divide 20 --rounds 3")) {
         INFO(row.at("what"));
         CHECK(number(row, "measured") > 0);
         costs[row.at("what")] = number(row, "measured");
@@ -311,7 +311,7 @@ TEST_CASE("The costs of coroutines are below those of threads") {
           costs.at("silent connections to threads"));
 }
 
-TEST_CASE("What can't be offered is refused in one sentence") {
+TEST_CASE("Goodput rejects a load that it can't offer with one sentence") {
     CHECK(output_of({program("goodput"), "stage01_blocking"}) ==
           "goodput: there is no 'stage01_blocking', but: all, stage10_shutdown, stage04_state, "
           "stage05_variant_unbounded_queue\nexit 2\n");
@@ -327,13 +327,16 @@ TEST_CASE("What can't be offered is refused in one sentence") {
         "goodput: that is up to 4000 clients at a time, and there are 1000 descriptors\nexit 2\n");
     CHECK(output_of({program("goodput"), "--csv /nowhere/a.csv"}) ==
           "goodput: can't write to /nowhere/a.csv\nexit 2\n");
-    CHECK(output_of({program("costs"), "--divide 0"}).ends_with("(see --help)\nexit 2\n"));
+    CHECK(output_of({program("coroutines"), "--divide 0"}).ends_with("(see --help)\nexit 2\n"));
 }
 
-TEST_CASE("What is no experiment, or can't be written down, is refused in one sentence") {
-    CHECK(output_of({program("experiment"), "fly"}) ==
-          "experiment: there is no experiment 'fly', but: contention, sharding, levels, stages, "
-          "queue, workers, freeze, connections\nexit 2\n");
+TEST_CASE("Experiment rejects wrong arguments with one sentence") {
+    const std::string unknown = output_of({program("experiment"), "fly"});
+    INFO(unknown);
+    CHECK(unknown.find("'fly'") != unknown.npos);
+    CHECK(
+        unknown.ends_with(": contention, sharding, lock-granularity, stage-throughput, "
+                          "queue-capacity, workers, freeze, connections\nexit 2\n"));
     CHECK(output_of({program("experiment"), "sharding --csv /nowhere/a.csv"}) ==
           "experiment: can't write to /nowhere/a.csv\nexit 2\n");
     for (const char* const flags : {"--hold-ms 9", "--hold-ms 60", "--work-ms 510"}) {
@@ -342,11 +345,11 @@ TEST_CASE("What is no experiment, or can't be written down, is refused in one se
                   .ends_with("(see --help)\nexit 2\n"));
     }
     CHECK(output_of({program("experiment"), "sharding --work-ms 25"}) ==
-          "experiment: --work-ms and --hold-ms must be multiples of 10, as a tenth of them is "
-          "tried, too\nexit 2\n");
+          "experiment: --work-ms and --hold-ms must be multiples of 10, because a tenth of them "
+          "is also used\nexit 2\n");
 }
 
-TEST_CASE("A server that ends while it is measured has no figures") {
+TEST_CASE("A measurement fails if its server ends") {
     if (sanitized) {  // stdbuf, which has to be loaded first, as the sanitizer has
         return;
     }
@@ -357,7 +360,7 @@ TEST_CASE("A server that ends while it is measured has no figures") {
                       "it ended or fell silent while it was measured");
 }
 
-TEST_CASE("Who asks for JSON, or to wait until all is done, gets no table of workers") {
+TEST_CASE("The stage 7 client prints no table of workers with --json or --until-done") {
     const char* const flag = GENERATE("--json", "--until-done");
     const auto start = std::chrono::steady_clock::now();
     const std::string server =

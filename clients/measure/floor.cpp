@@ -1,9 +1,10 @@
-// The floor: what a request costs at the least. A bare epoll loop on one thread, which answers each
-// head with the same bytes and understands nothing: what another server costs more, it costs for
-// what it does. (Who serves one client after the other does without epoll: where each request has a
-// connection of its own, stage 1 costs less.) The shortcuts: whatever comes before an empty line is
-// a head, "Connection: close" is looked for in what comes with one read, and who does not read its
-// answers is dropped.
+// The floor: the least that a request costs. A bare epoll loop on one thread answers each request
+// head with the same bytes and parses nothing; the rest of another server's cost is the cost of its
+// features. (With a connection for each request, stage 1 costs less: it serves one client at a time
+// and needs no epoll.) The shortcuts: everything before an empty line is a head, "Connection:
+// close" must arrive within one read, and the server drops a client that does not read its
+// responses.
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ using namespace unfreeze;
 constexpr std::string_view head_end = "\r\n\r\n";
 constexpr std::size_t read_bytes_max = 16 * 1024;
 
-/// So many answers as stage 10 gives to an event that it accepts, all with the date of the first.
+/// The response of stage 10 to an accepted event, `count` times, all with the same date.
 std::string make_answers(std::size_t count, bool keep_alive) {
     Request request;
     request.keep_alive = keep_alive;
@@ -40,8 +41,8 @@ std::string make_answers(std::size_t count, bool keep_alive) {
     return answers;
 }
 
-/// Answers with one read and one write. `carried` is how much of a head's end the last read ended
-/// with, which this one may complete. Whether the connection goes on.
+/// Reads once and answers with one write; returns whether the connection stays open. `carried` is
+/// how many bytes of a head's end the last read ended with: this one may complete them.
 bool serve(int client, std::uint8_t& carried) {
     static const std::string last = make_answers(1, false);
     static const std::size_t one_bytes = make_answers(1, true).size();
@@ -76,13 +77,14 @@ bool serve(int client, std::uint8_t& carried) {
 }
 
 [[noreturn]] void run(int listener) {
+    fcntl(listener, F_SETFL, O_NONBLOCK);  // the client may leave before accept4()
     const int epoll = epoll_create1(0);
     const auto watch = [epoll](int descriptor) {
         epoll_event event{EPOLLIN, {.fd = descriptor}};
         epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
     };
     watch(listener);
-    std::vector<std::uint8_t> carried;  // of each connection, by its descriptor
+    std::vector<std::uint8_t> carried;  // for each connection, by its descriptor
     std::array<epoll_event, 256> events;
     for (;;) {
         const int ready = epoll_wait(epoll, events.data(), events.size(), -1);
@@ -110,9 +112,10 @@ bool serve(int client, std::uint8_t& carried) {
 
 int main(int argc, char** argv) {
     ListenOptions options;
-    CommandLine command_line{"The floor: what a request costs at the least."};
+    CommandLine command_line{"The least that a request costs: a server that parses nothing."};
     add_options(command_line, options);
     command_line.parse(argc, argv);
     asio::io_context io;
-    run(Listener{io, options}.release());
+    Listener listener{io, options};
+    run(listener.native_handle());
 }

@@ -145,7 +145,7 @@ void measure_sharding(const MeasureOptions& options, std::FILE* csv) {
 }
 
 /// What becomes of writing and of reading as there are more locks, with workers enough to see it.
-void measure_levels(const MeasureOptions& options, std::FILE* csv) {
+void measure_lock_granularity(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::array<std::string_view, 3>, 5> servers{
         {{"a mutex", "stage07_contention", ""},
          {"a reader-writer lock", "stage07_variant_reader_writer_lock", ""},

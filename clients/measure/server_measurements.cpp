@@ -81,7 +81,7 @@ double mb(long kib) { return static_cast<double>(kib) / 1024; }
 
 }  // namespace
 
-void measure_stages(const MeasureOptions& options, std::FILE* csv) {
+void measure_stage_throughput(const MeasureOptions& options, std::FILE* csv) {
     fmt::print(
         "stage   requests   at a time   connections   answers a second          p50          p99"
         "   accepted   rejected\n");
@@ -123,7 +123,7 @@ void measure_stages(const MeasureOptions& options, std::FILE* csv) {
 }
 
 /// Fills queues, and waits for the last event that got in.
-void measure_queue(const MeasureOptions& options, std::FILE* csv) {
+void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::size_t, 5> capacities{10, 100, 1'000, 10'000, 100'000};
     constexpr std::size_t workers = 16;
     constexpr auto work = 4ms;

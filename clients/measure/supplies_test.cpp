@@ -38,7 +38,7 @@ TEST_CASE("A tool that lacks descriptors says so in one sentence", "[waits]") {
         {"attack", "3 --part 50 --only bodies"},
         {"bench", "--scenarios idle --idle-connections 1"},
         {"check", "2", spawn("stage02_async")},
-        {"costs", "--divide 100 --rounds 1"},
+        {"coroutines", "--divide 100 --rounds 1"},
         {"experiment", "workers --rows 1 --work-ms 10"},
         {"freeze", "", spawn("stage02_async")},
         {"gate", "pass --port 0 --server 127.0.0.1:1"},
@@ -116,7 +116,7 @@ TEST_CASE("A tool whose results can't be written fails in one sentence", "[waits
 }
 
 TEST_CASE("So does each of the others that writes a file", "[full]") {
-    check_full_file({"costs", "--divide 100 --rounds 1 --csv /dev/full"});
+    check_full_file({"coroutines", "--divide 100 --rounds 1 --csv /dev/full"});
     check_full_file({"goodput", "stage10_shutdown --times 0.5 --seconds 1 --csv /dev/full"});
     check_full_file({"matrix", "--stage 2 --json /dev/full"});
     check_full_file({"matrix", "--stage 2 --markdown /dev/full"});
@@ -126,7 +126,7 @@ TEST_CASE("So does each of the others that writes a file", "[full]") {
 
 TEST_CASE("So does each of the others whose output is lost", "[full]") {
     check_full_output({"attack", "5 --part 50 --only places"});
-    check_full_output({"costs", "--divide 100 --rounds 1"});
+    check_full_output({"coroutines", "--divide 100 --rounds 1"});
     check_full_output({"goodput", "stage10_shutdown --times 0.5 --seconds 1"});
     check_full_output({"matrix", "--stage 2"});
     check_full_output({"metrics_benchmark", "counters --rounds 1"});

@@ -88,11 +88,6 @@ awaitable<Socket> Listener::async_accept(asio::io_context& server) {
     }
 }
 
-int Listener::release() {
-    acceptor_.native_non_blocking(true);
-    return acceptor_.release();
-}
-
 void Listener::close() {
     asio::error_code closed_anyway;
     acceptor_.close(closed_anyway);

@@ -41,8 +41,8 @@ public:
     /// The port that it listens on, also if the options asked for 0.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
-    /// Gives up the listening socket, made non-blocking, to a caller that accepts by itself.
-    [[nodiscard]] int release();
+    /// The descriptor of the listening socket, which stays this object's.
+    int native_handle() { return acceptor_.native_handle(); }
 
     /// Stops listening: the kernel refuses clients, and a pending async_accept() never returns.
     void close();

@@ -1,4 +1,4 @@
-# Draws what `./lab bench --overload` has measured: csv is the file to read, svg the one to write.
+# Draws what `./lab bench overload` has measured: csv is the file to read, svg the one to write.
 # Grey on nothing can be read on a white page and on a black one.
 set terminal svg size 720,720 font "sans-serif,14" dynamic
 set output svg
