@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The front door, from outside: what it refuses, what it shows, and the recipes of the notes.
+# Tests ./lab: its errors, its output, and the commands of the notes.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,7 +11,7 @@ failed() {
     exit 1
 }
 
-# refused PATTERN ARGUMENTS…: lab says one sentence that matches, and exits with 2.
+# refused PATTERN ARGUMENTS...: lab prints one sentence that matches, and exits with 2.
 refused() {
     local pattern=$1 said status=0
     shift
@@ -22,7 +22,7 @@ refused() {
     echo "ok: lab $*: $said"
 }
 
-# shows PATTERN ARGUMENTS…: lab succeeds, and its output matches.
+# shows PATTERN ARGUMENTS...: lab succeeds, and its output matches.
 shows() {
     local pattern=$1 said
     shift
@@ -31,48 +31,62 @@ shows() {
     echo "ok: lab $*"
 }
 
-refused "lab: there is no command 'fly' *" fly
+refused "lab: unknown command 'fly' *" fly
 refused "lab: there is no stage 99 *" run 99
 refused "lab: expected a stage's number, got '' *" run
 refused "lab: expected a stage's number, got 'two' *" freeze two
 refused "lab: expected a stage's number, got '' *" diff
 refused "lab: test takes --all, --sanitize thread *" test --sanitize memory
-refused "lab: nothing to build is called 'stage11'" build stage11
-refused "lab: setup takes purposes that dependencies.txt names, not 'all'" setup all
+refused "lab: unknown target 'stage11'" build stage11
+refused "lab: unknown purpose 'all'; dependencies.txt lists them" setup all
 refused "lab: elsewhere takes a release of Debian, such as trixie, *" elsewhere
-refused "lab: elsewhere takes a release of Debian, *, not 'trixie --gcc'" elsewhere trixie --gcc
+refused "lab: elsewhere takes a release of Debian, *, got 'trixie --gcc'" elsewhere trixie --gcc
 refused "lab: diff takes one stage, got '2 3'" diff 2 3
-refused "lab: stage 4 has no variant 'sleep', but: answer-first blocking-sleep *" run 4 --variant sleep
-refused "lab: stage 3 has no variant '', but: clock-per-read *" stress 3 --variant
+refused "lab: unknown variant 'sleep' of stage 4; choose one of: answer-first, blocking-sleep, *" run 4 --variant sleep
+refused "lab: unknown variant '' of stage 3; choose one of: clock-per-read, *" stress 3 --variant
 refused "lab: expected a stage's number, got '' *" check
-refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
-refused "gate: there is no verb 'fly', but: pass, byte-by-byte, *" gate fly
+refused "check: *'false'*" check 1 --spawn false
+refused "gate: *'fly'*: pass, byte-by-byte, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
 refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
 refused "matrix: --spawn needs --stage: *" matrix --spawn true
-refused "lab: there is nothing to fuzz named 'all', but: request, event and session" fuzz all
-refused "lab: fuzz takes a name and --seconds N, not 'event --seconds'" fuzz event --seconds
+refused "lab: unknown part 'all'; choose one of: request, event, session" fuzz all
+refused "lab: fuzz takes a part and --seconds N, got 'event --seconds'" fuzz event --seconds
 refused "lab: no C++ file has a path that begins with 'stages'" lint stages
+refused "lab: no C++ file has a path that begins with 'stage0[1]'" lint 'stage0[1]' # no pattern
 refused "lab: no C++ file has a path that begins with '--help'" lint --help
 refused "lab: there is no stage 99 *" attack 99
-refused "lab: build takes targets, not '--help'" build --help
+refused "lab: build takes the names of targets, got '--help'" build --help
 refused "lab: versions takes no argument, got 'all'" versions all
 refused "lab: unknown bench 'shards'; choose one of: speed, stage-costs, *, lock-granularity" bench shards
 refused "lab: unknown bench ''; choose one of: *" bench '' --record
 refused "experiment: unknown flag '--bogus' *" bench workers --bogus
-refused "lab: matrix --record takes nothing more, got '--stage 3'" matrix --stage 3 --record
+refused "lab: matrix --record takes no other flags, got '--stage 3'" matrix --stage 3 --record
 refused "stage03_validation: unknown flag '--bogus' *" run 3 --bogus
+[[ $(./lab run 3 -e 2>&1) == '$ build/release/bin/stage03_validation -e'$'\n'* ]] || failed 'lab does not show the flag -e'
 refused "stage03_client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
 refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
 refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
-refused "stage03_client: no server from 'false': it ended before it listened" stress 3 --spawn false
+refused "stage03_client: *'false'*" stress 3 --spawn false
 
 shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*    sharding *" help
 shows "*experiment*workers --help*--csv*" bench workers --help
 shows "# Stage 2: *" notes 2
 shows "*-        handle(listener.accept());*+        Socket socket = co_await *" diff 2
-shows "now included: stage03_validation/event.hpp*new file: stage03_validation/deadline.cpp*+#include \"stage03_validation/session.hpp\"*" diff 3
+shows "*+#include \"stage03_validation/session.hpp\"*" diff 3
+shows "*new defaults, *work_ms 100 instead of 500, workers 16 instead of 4*" diff 7
+for stage in 3 5; do
+    said=$(./lab diff $stage 2>/dev/null | sed -n 's/^new part: stage/stage/p')
+    [[ $stage == 3 ]] || expected='stage05_backpressure/bounded_queue.hpp
+stage05_backpressure/connection_limit.hpp
+stage05_backpressure/responses.hpp'
+    [[ $stage == 5 ]] || expected='stage03_validation/deadline.hpp, deadline.cpp
+stage03_validation/event.hpp, event.cpp
+stage03_validation/session.hpp, session.cpp'
+    [[ $said == "$expected" ]] || failed "the new parts of stage $stage: $said"
+done
+[[ $(./lab diff 8 2>/dev/null) != *'new defaults'* ]] || failed 'lab diff 8 prints the defaults of stage 7'
 shows "*stage 1*good*verdict: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
 shows "*claim *silent-client *✓ frozen*32 of 32 cells as taught" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
@@ -84,7 +98,7 @@ shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as taught for stage 3" stress 3 --requests 1000
 shows '*{"stage":3,"as_taught":true,"load":{"accepted":1000,*' stress 3 --requests 1000 --json
 
-# Every dependency has one row, and what cannot read it agrees with it.
+# Every dependency has one row, and CMake's own files agree with the row of CMake.
 twice=$(awk '/^[a-z]/ { print $2 }' dependencies.txt | sort | uniq -d)
 [[ -z $twice ]] || failed "dependencies.txt has two rows for $twice"
 least=$(awk '$2 == "cmake" { print $3 }' dependencies.txt)
@@ -96,7 +110,7 @@ done < <(grep '^[a-z]' dependencies.txt)
 shows '*libasio-dev *at least 1.22 *' versions
 echo 'ok: dependencies.txt'
 
-# What is missing or too old is named with its package.
+# CMake names the package of a library that is missing or too old.
 misfit=build/lab_test
 rm -rf $misfit
 mkdir -p $misfit/asio $misfit/bin
@@ -108,9 +122,9 @@ said=$(configures -DASIO_INCLUDE_DIR="$PWD/$misfit")
 [[ $said == *'Asio 1.18 is too old: install 1.22 or newer, in Debian the package libasio-dev.'* ]] || failed "old Asio: $said"
 said=$(configures -UASIO_INCLUDE_DIR -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON)
 [[ $said == *"fmt (9.1 or newer) is missing: install Debian's package libfmt-dev, or"* ]] || failed "no fmt: $said"
-echo "ok: CMake names the package of what is missing or too old"
+echo "ok: CMake names the package of a library that is missing or too old"
 
-# Where no package is installed, commands say what is missing and what for; they install nothing.
+# If no package is installed, commands name the missing packages and their purpose, and install nothing.
 printf '#!/bin/sh\nexit 1\n' >$misfit/bin/dpkg-query
 for tool in apt-get sudo; do
     printf '#!/bin/sh\ntouch "%s/%s"\n' "$PWD/$misfit" $tool >$misfit/bin/$tool
@@ -121,20 +135,20 @@ for command in "run 1" "freeze 1" "check 1" "matrix" "fuzz event" "bench workers
 done
 [[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"
 
-# Output is plain where it should be, fits a terminal of 80 columns, and comes in its order.
-shows 'now included: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
+# Only a terminal gets colours, help fits 80 columns, and standard output and error keep their order.
+shows '*new part: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
 [[ $(NO_COLOR=1 script -qec './lab diff 2' /dev/null) != *$'\e'* ]] || failed "NO_COLOR: ./lab diff 2 is coloured"
 [[ $(script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null) == *$'\e'* ]] || failed "./lab diff 2 is not coloured on a terminal"
 mkdir -p "$misfit/half [a pair" && cp lab dependencies.txt "$misfit/half [a pair"
 said=$("$misfit/half [a pair/lab" build stage01_blocking 2>&1) && failed "half a pair of brackets: $said"
-[[ $said == "lab: CMake can't build in '"*"half a pair of brackets" ]] || failed "half a pair of brackets: $said"
+[[ $said == "lab: CMake can't build in '"*"unpaired bracket" ]] || failed "half a pair of brackets: $said"
 wide=$(./lab help | awk 'length > 80')
 [[ -z $wide ]] || failed "wider than 80 columns: $wide"
 ln -sf "$PWD/lab" $misfit/link
 [[ $($misfit/link notes 2 | head -n 1) == '# Stage 2: '* ]] || failed "lab through a symbolic link"
-echo 'ok: what is missing is named, and output is plain'
+echo 'ok: colours, widths and unusual paths'
 
-# recipe FLAGS…: runs a server as a note does; sets $server, $port and $url.
+# recipe FLAGS...: runs a server as a note does; sets $server, $port and $url.
 recipe() {
     exec {announcement}< <(exec ./lab run "$@" --port 0 2>/dev/null)
     server=$!
@@ -152,13 +166,13 @@ for stage in 1 2; do
     curl -sS -m 1 -d hello "$url" >/dev/null 2>&1 || status=$?
     [[ $status -eq $((stage == 1 ? 28 : 0)) ]] || failed "curl beside a netcat, stage $stage: $status"
     kill $netcat
-    [[ $(curl -sS -m 5 -d hello "$url") == hello ]] || failed "no thaw in stage $stage"
+    [[ $(curl -sS -m 5 -d hello "$url") == hello ]] || failed "stage $stage does not thaw"
     kill $server
     server= netcat=
     echo "ok: the recipe of stage $stage"
 done
 
-# answers PATTERN CURL_ARGUMENTS…
+# answers PATTERN CURL_ARGUMENTS...: the server's response matches.
 answers() {
     local said
     said=$(curl -sS -m 5 "${@:2}" "$url")
@@ -178,7 +192,7 @@ recipe 5 --queue-capacity 3
 statuses=$(for ((i = 0; i < 6; ++i)); do
     curl -sS -m 5 -o /dev/null -w '%{http_code} ' -d "$event" "$url"
 done)
-[[ $statuses == '202 '*'503 ' ]] || failed "six events, room for three: $statuses"
+[[ $statuses == '202 '*'503 ' ]] || failed "six events for a queue of three: $statuses"
 echo "ok: $statuses"
 kill $server
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests ./lab in clones of the last commit whose paths are unusual. With exercises: makes each answer the learner's
-# edit of such a clone, and judges it as the note says.
+# Tests ./lab in clones of the last commit with unusual paths. With 'exercises': applies each exercise's answer to such
+# a clone, as a learner edits it, and checks it as the note says.
 # Usage: places_test.sh [exercises]
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,13 +12,13 @@ failed() {
     exit 1
 }
 
-# A name that shells, CMake and regular expressions read in their own ways, and line ends as Windows has them.
+# A path that shells, CMake and regular expressions could misread, and Windows line ends.
 place="$work/it's [1] + a copy"
 git clone -q -c core.autocrlf=true . "$place"
 cd "$place"
 ! grep -q $'\r' lab || failed "core.autocrlf gives lab Windows line ends"
 
-# as_user COMMAND…: as a user who is not root, where this is root.
+# as_user COMMAND...: runs it as an ordinary user, even if root runs this test.
 as_user() {
     if [[ $EUID -eq 0 ]]; then
         setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$work" "$@"
@@ -54,7 +54,7 @@ fi
 [[ $EUID -ne 0 ]] || chown -R 65534:65534 "$work"
 frozen='*ALIVE*20 netcats*FROZEN*have left*ALIVE*'
 
-# Compiled by a user without sudo into a folder of its own, from files that can't be changed.
+# An ordinary user without sudo builds a read-only checkout in another folder.
 chmod -R a-w "$place"
 export UNFREEZE_BUILD="$work/what's [built]"
 said=$(as_user ./lab freeze 1 2>&1) || failed "a read-only checkout: $said"
@@ -62,15 +62,16 @@ said=$(as_user ./lab freeze 1 2>&1) || failed "a read-only checkout: $said"
 [[ ! -e build ]] || failed "UNFREEZE_BUILD: something was built in the checkout"
 echo 'ok: a read-only checkout'
 
-# Copied with its build folder, and edited: lab builds everything anew, and takes a variant from the last commit.
+# The checkout and its build folder are copied and edited: lab rebuilds everything, and builds a variant from the last
+# commit.
 chmod -R u+w "$place"
 mv "$UNFREEZE_BUILD" "$place/build"
 unset UNFREEZE_BUILD
 cp -a "$place" "$work/moved"
 cd "$work/moved"
-sed -i 's|#include <string_view>|& // edited|' stage01_blocking/server.cpp # where a variant's patch looks
+sed -i 's|#include <string_view>|& // edited|' stage01_blocking/server.cpp # the context of a variant's patch
 said=$(as_user ./lab run 1 --help 2>&1) || failed "a copied build folder: $said"
 [[ $said == *'it belongs to another compiler, folder or release'*'--port'* ]] || failed "a copied build folder: $said"
 said=$(as_user ./lab run 1 --variant thread-per-client --help 2>&1) || failed "a variant beside an edit: $said"
-[[ $said == *"'thread-per-client' takes stage01_blocking/server.cpp from the last commit"*'--port'* ]] || failed "a variant beside an edit: $said"
+[[ $said == *"'thread-per-client'"*stage01_blocking/server.cpp*'last commit'*'--port'* ]] || failed "a variant beside an edit: $said"
 echo 'ok: a copied build folder, and a variant beside an edit'
