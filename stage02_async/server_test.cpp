@@ -2,6 +2,7 @@
 
 #include "clients/claims/black_box.hpp"
 #include "clients/probe/connection.hpp"
+#include "clients/probe/silent_connections.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
@@ -63,5 +64,18 @@ TEST_CASE("A pool freezes when each of its threads has a silent client, and thaw
     silent.emplace_back(server.target());
     CHECK(!probe(server.target(), frozen_after));
     silent.pop_back();
+    CHECK(probe(server.target(), 5s));
+}
+
+TEST_CASE("A pool whose queue is full accepts the next client after one leaves", "[waits]") {
+    ServerProcess server{server_command("thread_pool", "--threads 1 --queue-capacity 1")};
+    const auto open = [&] { return descriptors(server.process().pid()); };
+    const std::ptrdiff_t before = open();
+    std::list<Connection> silent;
+    while (silent.size() < 3) {
+        silent.emplace_back(server.target());
+    }
+    CHECK(wait_for(open, before + 3) == before + 2);
+    silent.clear();
     CHECK(probe(server.target(), 5s));
 }

@@ -1,6 +1,7 @@
-// The second alternative to coroutines: a fixed number of threads. As many silent clients freeze it
-// as it has threads.
+// The second alternative to coroutines: a fixed number of threads. As many silent clients as it has
+// threads freeze it.
 #include <asio.hpp>
+#include <semaphore>
 
 #include "common/net/listener.hpp"
 #include "stage02_async/blocking_handle.hpp"
@@ -9,15 +10,23 @@ int main(int argc, char** argv) {
     using namespace unfreeze;
     ListenOptions options;
     std::size_t threads = 8;
+    std::size_t queue_capacity = 20'000;
     CommandLine command_line{"Beside stage 2: a fixed number of threads for all connections."};
     add_options(command_line, options);
     command_line.add("--threads", threads, 1, 1'000, "threads in the pool");
+    command_line.add("--queue-capacity", queue_capacity, 0, 100'000,
+                     "connections that may wait for a thread; later ones wait in the backlog");
     command_line.parse(argc, argv);
 
+    std::counting_semaphore permits{static_cast<std::ptrdiff_t>(threads + queue_capacity)};
     asio::thread_pool pool{threads};
     asio::io_context io;
     Listener listener{io, options};
     for (;;) {
-        asio::post(pool, [socket = listener.accept()]() mutable { handle(std::move(socket)); });
+        permits.acquire();
+        asio::post(pool, [socket = listener.accept(), &permits]() mutable {
+            handle(std::move(socket));
+            permits.release();
+        });
     }
 }
