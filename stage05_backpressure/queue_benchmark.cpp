@@ -1,4 +1,4 @@
-// What the queue costs beside those of libraries.
+// Compares the speed of BoundedQueue with the queues of two libraries.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -31,12 +31,12 @@ using namespace unfreeze;
 
 using clock_type = std::chrono::steady_clock;
 
-/// When an item was pushed; the epoch, which no clock says, ends the consumer that pops it.
+/// The time at which an item was pushed. The epoch, which no clock shows, ends its consumer.
 using Item = clock_type::time_point;
 
 constexpr std::size_t capacity = 100;
 
-// One adapter each: push waits while there is no room, pop while there is no item.
+// One adapter for each queue. push() waits while the queue is full, pop() while it is empty.
 
 struct Ours {
     static constexpr const char* name = "BoundedQueue";
@@ -62,7 +62,7 @@ struct Tbb {
 #endif
 
 #if defined(UNFREEZE_HAVE_MOODYCAMEL)
-/// Keeps no order between producers and has no bound: what it does is less.
+/// Keeps no order between producers and has no bound, so it does less.
 struct Moodycamel {
     static constexpr const char* name = "unbounded moodycamel";
     void push(Item item) { queue.enqueue(item); }
@@ -76,7 +76,7 @@ struct Moodycamel {
 };
 #endif
 
-/// Has so many threads do it, and waits for them.
+/// Runs the work in `count` threads, and joins them.
 template <typename Work>
 void in_threads(int count, const Work& work) {
     std::vector<std::jthread> threads;
@@ -87,7 +87,7 @@ void in_threads(int count, const Work& work) {
 
 constexpr int flood_items = 40'000;
 
-/// Pushes and pops all items as fast as it goes, with so many threads on either side.
+/// Pushes and pops all items as fast as possible, with `threads` producers and as many consumers.
 template <typename Queue>
 void flood(int threads) {
     Queue queue;
@@ -102,7 +102,7 @@ void flood(int threads) {
     });
 }
 
-/// The milliseconds of a flood: the mean of ten, threads and all.
+/// Milliseconds per flood, with the start of its threads: the mean of ten.
 template <typename Queue>
 double measure_flood(int threads) {
     constexpr int floods = 10;
@@ -119,16 +119,16 @@ long context_switches() {
     return usage.ru_nvcsw + usage.ru_nivcsw;
 }
 
-/// What one round has measured of a queue, or the medians of all rounds.
+/// The figures of a queue in one round.
 struct Figures {
     double p50_us = 0;  // from push to pop, paced
     double p99_us = 0;
-    double switches = 0;   // of context, for each item
-    double ms_1_to_1 = 0;  // of a flood
+    double switches = 0;   // context switches per item
+    double ms_1_to_1 = 0;  // duration of a flood
     double ms_4_to_4 = 0;
 };
 
-/// 2,000 items a second for 2 seconds to 16 consumers, of which nearly all sleep nearly always.
+/// 2,000 items a second for 2 seconds to 16 consumers, nearly all of which sleep.
 template <typename Queue>
 Figures measure_paced() {
     constexpr int consumers = 16;
@@ -145,14 +145,14 @@ Figures measure_paced() {
             }
             return;
         }
-        // Once they are asleep, or nearly: what is counted is what the items cost.
+        // The consumers fall asleep first, so that only the cost of the items counts.
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
         const long before = context_switches();
         for (auto [n, next] = std::pair{0, clock_type::now()}; n < items; ++n, next += interval) {
             std::this_thread::sleep_until(next);
             const Item item = clock_type::now();
             if (!queue.try_push(item)) {
-                queue.push(item);  // the machine has stood still until it was full
+                queue.push(item);  // the queue is full because the machine has stalled
             }
         }
         switches = context_switches() - before;
@@ -166,13 +166,13 @@ Figures measure_paced() {
     }
     assert(all.size() == items);
     std::sort(all.begin(), all.end());
-    // The producer's own sleep is one of the switches, whatever the queue.
+    // One of the switches is the producer's sleep, for every queue.
     return {.p50_us = all[items / 2],
             .p99_us = all[items * 99 / 100],
             .switches = static_cast<double>(switches) / items};
 }
 
-/// Calls measure<Queue>() for each queue that there is.
+/// Calls measure<Queue>() for each installed queue.
 template <typename Measure>
 void for_each_queue(const Measure& measure) {
     measure.template operator()<Ours>();
@@ -198,9 +198,9 @@ double median(const std::vector<Figures>& rounds, double Figures::*figure) {
 int main(int argc, char** argv) {
     std::string file = "/dev/null";
     std::size_t rounds = 7;
-    CommandLine command_line{"What the queue costs beside those of libraries."};
+    CommandLine command_line{"Compares the speed of BoundedQueue with the queues of libraries."};
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--rounds", rounds, 1, 100, "whose median counts");
+    command_line.add("--rounds", rounds, 1, 100, "of measurements, whose median counts");
     command_line.parse(argc, argv);
     std::FILE* const csv = open_csv(file);
 
@@ -218,7 +218,7 @@ int main(int argc, char** argv) {
                               return figures;
                           }});
     });
-    // All of them again in each round: what else the machine has to do meets them all alike.
+    // Each round measures all queues, so that other activity on the machine affects all alike.
     for (std::size_t round = 0; round < rounds; ++round) {
         for (Queue& queue : queues) {
             queue.rounds.push_back(queue.measure());

@@ -1,5 +1,5 @@
-// What the map costs beside simpler ones and those of libraries, and how long one addition holds a
-// lock while the map grows.
+// Compares the speed of ShardedMap with simpler maps and the maps of libraries, and measures how
+// long one addition holds a lock while the map grows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,8 +41,8 @@ using namespace unfreeze;
 
 constexpr std::size_t shard_count = 64;
 
-// One adapter each: any thread calls add and get, and total() is called when no other thread runs.
-// All have the same hash, and none makes a std::string to look a name up.
+// One adapter for each map. Any thread may call add() and get(); total() needs that no other thread
+// runs. All maps use the same hash, and none creates a std::string to look up a name.
 
 template <std::size_t shards>
 struct Ours {
@@ -57,7 +57,7 @@ struct Ours {
     ShardedMap<> map{shards};
 };
 
-/// The same map as "one lock" has, with a lock that lets all threads in that only read.
+/// The map of "one lock", with a lock that readers share.
 struct Shared {
     static constexpr const char* name = "shared_mutex";
     void add(const std::string& user) {
@@ -80,8 +80,8 @@ struct Shared {
 };
 
 #if defined(UNFREEZE_HAVE_TBB)
-/// Has a lock in each bucket and one in each name. They spin: who waits keeps its core at
-/// first, then yields it, and never sleeps.
+/// Has a lock in each bucket and one in each entry. They are spin locks: a waiting thread keeps its
+/// core at first, then yields it, and never sleeps.
 struct Tbb {
     static constexpr const char* name = "oneTBB";
     struct HashCompare {
@@ -112,8 +112,8 @@ struct Tbb {
 #endif
 
 #if defined(UNFREEZE_HAVE_BOOST)
-/// Shards as ours, with a flat map in each: the names lie in an array, in groups of fifteen that
-/// are searched at once.
+/// Shards like ours, with a flat map in each: the entries are in an array, and lookup compares
+/// fifteen of them at once.
 struct Boost {
     static constexpr const char* name = "Boost, sharded";
     void add(std::string_view user) {
@@ -151,7 +151,7 @@ struct Boost {
 };
 #endif
 
-/// Calls measure<Map>() for each map that there is.
+/// Calls measure<Map>() for each installed map.
 template <typename Measure>
 void for_each_map(const Measure& measure) {
     measure.template operator()<Ours<shard_count>>();
@@ -165,17 +165,17 @@ void for_each_map(const Measure& measure) {
 #endif
 }
 
-/// What the threads of one run have in common.
+/// The load that the threads of one run share.
 struct Load {
     const std::vector<std::string>& names;
-    const std::vector<std::uint32_t>& turns;  // whose name is next
+    const std::vector<std::uint32_t>& turns;  // indexes of the names to use, in order
     std::size_t threads = 0;
-    int gets = 0;  // in ten operations; the others add
+    int gets = 0;  // of ten operations; the others add
 };
 
-/// A million draws from so many users: all alike, or by Zipf with exponent 1, where the second most
-/// active has half the turns of the first, the third a third. Who is how active is drawn, too, so
-/// that the active ones are no neighbours in memory.
+/// Draws a million users: uniformly, or by Zipf's law with exponent 1, where the second most active
+/// user has half the turns of the first, and the third a third. The ranks are also drawn, so that
+/// the active users are not neighbours in memory.
 std::vector<std::uint32_t> draw_turns(std::size_t users, bool zipf) {
     std::mt19937 random{1};
     std::vector<double> weights;
@@ -189,9 +189,8 @@ std::vector<std::uint32_t> draw_turns(std::size_t users, bool zipf) {
     return turns;
 }
 
-/// Keeps all threads at it for 0.1 s and gives the millions of operations a second. So long that
-/// each of 16 threads on 2 cores has some slices of time, and now and then loses its core with a
-/// lock held.
+/// Runs all threads for 0.1 s and returns the millions of operations a second. In that time each of
+/// 16 threads on 2 cores runs several times, and sometimes loses its core while it holds a lock.
 template <typename Map>
 double measure_millions(Map& map, const Load& load) {
     const std::int64_t sum_before = map.total();
@@ -201,11 +200,13 @@ double measure_millions(Map& map, const Load& load) {
     std::atomic<std::int64_t> missed{0};
     std::chrono::steady_clock::time_point started;
     const auto stamp = [&]() noexcept { started = std::chrono::steady_clock::now(); };
-    std::barrier start{static_cast<std::ptrdiff_t>(load.threads) + 1, stamp};  // then let all go
+    std::barrier start{static_cast<std::ptrdiff_t>(load.threads) + 1,
+                       stamp};  // then starts all threads
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < load.threads; ++i) {
         threads.emplace_back([&, i] {
-            std::size_t next = load.turns.size() * i / load.threads;  // each has a place of its own
+            std::size_t next =
+                load.turns.size() * i / load.threads;  // each thread starts at another index
             std::int64_t my_operations = 0;
             std::int64_t my_adds = 0;
             std::int64_t my_missed = 0;
@@ -236,7 +237,7 @@ double measure_millions(Map& map, const Load& load) {
     return static_cast<double>(operations) / took.count();
 }
 
-/// One line of the table, and for each map what each round has measured.
+/// One line of the table, with the results of each map in each round.
 struct Row {
     bool zipf = false;
     std::size_t threads = 0;
@@ -248,8 +249,8 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-/// Measures the maps one after the other, and all of them again in each round: what else the
-/// machine has to do meets them all alike. Rounds have new maps, since where names lie is luck.
+/// Measures all maps in each round, so that other activity on the machine affects all alike. Each
+/// round uses new maps, because the addresses of the names affect the speed.
 void measure_table(const std::vector<std::size_t>& thread_counts, int gets, std::FILE* csv) {
     constexpr int rounds = 5;
     fmt::print("{:>9} {:<8} {:>7}", "users", "turns", "threads");
@@ -300,15 +301,15 @@ void measure_table(const std::vector<std::size_t>& thread_counts, int gets, std:
     }
 }
 
-/// Processor time of the calling thread: while it waits for its core, the clock stands still.
+/// The CPU time of this thread, without the time that it waits for a core.
 std::chrono::nanoseconds thread_time() {
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
 
-/// Adds 1 for each name to an empty map and prints the longest addition. Then does the same with a
-/// map of its own for the mean, with no clock between the additions. The least of five rounds
+/// Adds 1 for each name to an empty map and prints the longest addition, then repeats it with a new
+/// map and without reading the clock between additions, for the mean. The minimum of five rounds
 /// counts.
 template <typename Map, typename... Arguments>
 void print_stall(const std::string& map_name, const std::string& names_name,
@@ -337,7 +338,7 @@ void print_stall(const std::string& map_name, const std::string& names_name,
     std::fflush(stdout);
 }
 
-/// One lock and std::hash, whose collisions a client can choose.
+/// One lock and std::hash, for which a client can choose colliding names.
 struct WithStdHash {
     void add(const std::string& user, std::int64_t amount) {
         const std::lock_guard lock{mutex};
@@ -373,9 +374,9 @@ void measure_stalls() {
 int main(int argc, char** argv) {
     std::string file = "/dev/null";
     bool stalls = false;
-    CommandLine command_line{"What the map costs beside simpler ones and those of libraries."};
+    CommandLine command_line{"Compares the speed of ShardedMap with other maps."};
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--stalls", stalls, "print how long additions take while a map grows");
+    command_line.add("--stalls", stalls, "print the duration of additions while a map grows");
     command_line.parse(argc, argv);
     if (stalls) {
         measure_stalls();

@@ -1,4 +1,4 @@
-// What counting costs, and what readings of two counts get wrong.
+// Measures the cost of counting, and the errors of readings of two counters.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ using namespace unfreeze;
 
 constexpr std::array<std::size_t, 3> thread_counts{1, 2, 16};
 
-// Ways to count: add is for any thread, which says who it is; total is for when all is quiet.
+// Ways to count. Any thread may call add() with its number; total() needs that no thread counts.
 
 struct alignas(64) Mutex {
     void add(std::size_t) {
@@ -53,7 +53,7 @@ struct Ours {
     Counter counter;
 };
 
-/// A number for each thread. Nobody else writes it, so that a load and a store will do.
+/// A number for each thread. No other thread writes it, so a load and a store suffice.
 template <std::size_t alignment>
 struct alignas(64) Cells {
     struct alignas(alignment) Cell : std::atomic<std::uint64_t> {};
@@ -65,10 +65,11 @@ struct alignas(64) Cells {
     std::array<Cell, thread_counts.back()> cells;
 };
 
-/// Has so many threads repeat the work until `meanwhile` is over, and says how often they did it.
+/// Lets `count` threads repeat the work until `meanwhile` returns. Returns the number of
+/// repetitions.
 template <typename Work, typename Meanwhile>
 std::uint64_t repeat(std::size_t count, const Work& work, const Meanwhile& meanwhile) {
-    constexpr int batch = 100;  // so that to ask whether to stop costs next to nothing
+    constexpr int batch = 100;  // so that checking `stop` costs almost nothing
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> times = 0;
     std::latch start{static_cast<std::ptrdiff_t>(count) + 1};
@@ -92,8 +93,8 @@ std::uint64_t repeat(std::size_t count, const Work& work, const Meanwhile& meanw
     return times;
 }
 
-/// The time of a count: 0.2 s, by the counts of all threads together. Two threads that don't
-/// disturb each other, on a core each, take half of what one takes.
+/// Nanoseconds per count: 0.2 s, divided by the counts of all threads together. Two independent
+/// threads on two cores need half the time of one.
 template <typename Way>
 double measure_count(std::size_t threads) {
     Way way;
@@ -106,15 +107,15 @@ double measure_count(std::size_t threads) {
     return took.count() / static_cast<double>(counts);
 }
 
-/// The processor time of this thread: to wait for a core is no cost of what it does.
+/// The CPU time of this thread, without the time that it waits for a core.
 double thread_nanoseconds() {
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
-/// Reads for a second while so many threads receive and process as fast as they can, each of them
-/// one event at a time. Returns how often there was less than nothing pending.
+/// Reads for a second while `threads` threads receive and process one event at a time, as fast as
+/// possible. Returns how many readings had a negative number of pending events.
 std::uint64_t measure_readings(const char* name, std::size_t threads, const auto& read,
                                std::FILE* csv) {
     EventCounters events;
@@ -144,7 +145,7 @@ std::uint64_t measure_readings(const char* name, std::size_t threads, const auto
     return negative;
 }
 
-/// The time of a count in each way: nanoseconds each, of all threads together.
+/// Measures the nanoseconds per count for each way to count.
 void measure_counts(std::size_t rounds, std::FILE* csv) {
     struct {
         const char* name;
@@ -156,7 +157,7 @@ void measure_counts(std::size_t rounds, std::FILE* csv) {
                 {"Counter", measure_count<Ours>},
                 {"cells side by side", measure_count<Cells<alignof(std::uint64_t)>>},
                 {"cells a line each", measure_count<Cells<64>>}};
-    // All of them again in each round: what else the machine has to do meets them all alike.
+    // Each round measures all ways, so that other activity on the machine affects all alike.
     for (std::size_t round = 0; round < rounds; ++round) {
         for (auto& way : ways) {
             for (std::size_t i = 0; i < thread_counts.size(); ++i) {
@@ -179,7 +180,7 @@ void measure_counts(std::size_t rounds, std::FILE* csv) {
     }
 }
 
-/// What readings get wrong while threads receive and process as fast as they can.
+/// Measures the errors of three ways to read two counters while threads count.
 void measure_all_readings(std::FILE* csv) {
     const auto received_first = [](const EventCounters& events) {
         return Snapshot{events.received.read(), events.processed.read(), 0};  // from left to right
@@ -188,7 +189,7 @@ void measure_all_readings(std::FILE* csv) {
         const std::uint64_t processed = events.processed.read();
         return Snapshot{events.received.read(), processed, 0};
     };
-    // It gives up when 100 in a row disagree: see there what it may then count as pending.
+    // read() gives up when 100 readings in a row disagree; its comment states the possible error.
     const auto ours = [](const EventCounters& events) { return events.read(); };
     fmt::print("{:<15} threads  readings negative too many {:>20} ns each\n", "read",
                "most pending");
@@ -207,13 +208,13 @@ int main(int argc, char** argv) {
     std::string what = "counters";
     std::string file = "/dev/null";
     std::size_t rounds = 7;
-    CommandLine command_line{"What counting costs, and what readings of two counts get wrong."};
+    CommandLine command_line{"Measures the cost of counting, and the errors of readings."};
     command_line.add("what", what, "counters or readings");
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--rounds", rounds, 1, 100, "of counting, whose median counts");
+    command_line.add("--rounds", rounds, 1, 100, "of counters, whose median counts");
     command_line.parse(argc, argv);
     if (what != "counters" && what != "readings") {
-        fail(fmt::format("there are counters and readings, but no '{}'", what));
+        fail(fmt::format("unknown measurement '{}'; choose one of: counters, readings", what));
     }
     std::FILE* const csv = open_csv(file);
     what == "counters" ? measure_counts(rounds, csv) : measure_all_readings(csv);

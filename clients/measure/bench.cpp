@@ -1,5 +1,5 @@
-// What a request costs a server in processor time, beside what one costs at the least. The servers
-// take turns under the load of wrk, so that whatever else the machine does meets all of them alike.
+// Measures the CPU time of a request for several servers. They run in turns under the load of wrk,
+// so that other activity on the machine affects all of them alike.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sched.h>
@@ -49,7 +49,7 @@ struct Options {
     std::size_t seconds = 4;
     std::size_t warm_up_seconds = 1;
     std::size_t idle_connections = 15'000;
-    std::size_t server_cores = 1;  // and threads for the connections of ours
+    std::size_t server_cores = 1;  // also the I/O threads of our servers
     std::string csv = "/dev/null";
 };
 
@@ -60,24 +60,25 @@ struct Server {
     Command command;
 };
 
-/// A program's path, or nothing where it is not installed. nginx lies where only root looks.
+/// The path of a program, or an empty string if it is not installed. Also searches /usr/sbin, where
+/// nginx is.
 std::string find_program(std::string_view name) {
     Process shell{fmt::format("PATH=$PATH:/usr/sbin; command -v {}", name)};
     return shell.wait_for_line("", 5s).value_or("");
 }
 
-/// One of ours, on the port that is filled in. What it prints of each job is printed to nobody.
+/// Starts one of our servers, and discards the lines that it prints for each job.
 Command our_command(std::string_view name, std::string_view flags) {
     return Command{program(name), fmt::format("--port {{port}} {}", flags)}.with(Output::discarded);
 }
 
-/// A directory for what a server needs in files, while this object lives.
+/// A temporary directory, removed with this object.
 class Folder {
 public:
     Folder() {
         std::string name = (fs::temp_directory_path() / "unfreeze_bench_XXXXXX").string();
         if (mkdtemp(name.data()) == nullptr) {
-            fail(fmt::format("can't make a folder in {}", fs::temp_directory_path().string()));
+            fail(fmt::format("can't create a directory in {}", fs::temp_directory_path().string()));
         }
         path_ = name;
     }
@@ -94,7 +95,7 @@ private:
     fs::path path_;
 };
 
-/// One process, which does for a request what nginx does at the least, and writes no log.
+/// nginx as one process that answers with constant text and writes no log.
 Command nginx_command(const std::string& nginx, const fs::path& folder) {
     std::ofstream file{folder / "for_any_port.conf"};
     file << R"(master_process off;
@@ -123,15 +124,15 @@ http {
     if (!file) {
         throw std::runtime_error{fmt::format("can't write to {}", folder.string())};
     }
-    // The paths are arguments of the line: the shell does not read what they hold.
+    // The paths are arguments, so that the shell does not interpret them.
     const std::string line =
         "cd \"$1\" && sed 's/PORT/{port}/' for_any_port.conf >nginx.conf && "
         "exec \"$2\" -e /dev/null -p . -c nginx.conf";
     return {"/bin/sh", "-c", {line, "sh", folder.string(), nginx}};
 }
 
-/// NAME=COMMAND. Where the command takes a port it need not say which one it has, and nobody reads
-/// what it prints. Throws std::runtime_error where the flag is no such thing.
+/// Parses NAME=COMMAND. If the command has a {port}, its output is discarded; otherwise it must
+/// print its port. Throws std::runtime_error if the flag has another form.
 Server peer(const std::string& flag) {
     const std::size_t sign = flag.find('=');
     const std::string name = flag.substr(0, sign);
@@ -147,7 +148,7 @@ Server peer(const std::string& flag) {
     return {name, has_port ? "exec >/dev/null 2>&1; " + command : command};
 }
 
-/// All of the course, which simulate no work here.
+/// The ten stages, without simulated work.
 std::vector<Server> servers_of_the_stages(const Options& options) {
     const std::string threads = fmt::format("--workers 2 --io-threads {} ", options.server_cores);
     std::vector<Server> servers;
@@ -163,7 +164,7 @@ std::vector<Server> servers_of_the_stages(const Options& options) {
     return servers;
 }
 
-/// Ours, which is the last stage, and others'. The first is what the others are held against.
+/// The floor, with which the others are compared, nginx, our last stage, and the peers.
 std::vector<Server> servers_side_by_side(const Options& options, const Folder& folder) {
     std::vector<Server> servers{{"floor", our_command("floor", "")}};
     if (const std::string nginx = find_program("nginx"); !nginx.empty()) {
@@ -176,8 +177,8 @@ std::vector<Server> servers_side_by_side(const Options& options, const Folder& f
     return servers;
 }
 
-/// A server has the first of the cores that this program may use, and wrk the others: a process
-/// begins on the cores of who starts it. Where that leaves none, both have all.
+/// Gives a server the first cores that this program may use, and wrk the others; a process inherits
+/// its cores. If no core is left for wrk, both use all cores.
 class Cores {
 public:
     explicit Cores(std::size_t for_servers) {
@@ -205,8 +206,8 @@ private:
     cpu_set_t clients_{};
 };
 
-/// A server on its cores, which has answered an event as it should. Throws std::runtime_error where
-/// it does not.
+/// A server on its cores that has answered one event. The constructor throws std::runtime_error if
+/// the server does not start, or answers with another status than 2xx.
 class Running {
 public:
     Running(const Server& server, const Cores& cores) {
@@ -230,7 +231,7 @@ public:
 
     const Target& target() const { return process_->target(); }
 
-    /// The processor time that its processes have used so far, to the nanosecond.
+    /// The CPU time that its processes have used so far.
     std::chrono::nanoseconds processor_time() {
         std::chrono::nanoseconds sum{0};
         for (const pid_t pid : processes()) {
@@ -243,7 +244,8 @@ public:
         return sum;
     }
 
-    /// What its processes have in memory, counted: VmRSS is an estimate.
+    /// The resident memory of its processes. The kernel counts it exactly, while VmRSS is an
+    /// estimate.
     long resident_kib() {
         long sum = 0;
         for (const pid_t pid : processes()) {
@@ -258,7 +260,7 @@ public:
     }
 
 private:
-    /// The one that was started, and all that it and its children have started.
+    /// The process that was started, and all its descendants.
     std::vector<pid_t> processes() {
         std::vector<pid_t> all{process_->process().pid()};
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -283,28 +285,35 @@ struct Scenario {
     std::string_view name;
     std::string what;
     std::size_t connections;
-    std::size_t at_a_time;  // requests on their way, on each connection
-    bool close;             // it is closed behind each answer
-    std::size_t first_stage;
+    std::size_t at_a_time;        // requests in flight on each connection
+    bool close = false;           // closes the connection after each response
+    std::size_t first_stage = 0;  // that --stages measures with it; 0: none
 
-    /// Where the answers to many requests come in one piece, wrk can't tell their times apart.
+    /// wrk can't separate the latencies of pipelined requests.
     bool has_latencies() const { return at_a_time == 1; }
 };
 const std::array<Scenario, 4> loads{
-    {{"k64", "64 connections that are kept", 64, 1, false, 3},
-     {"k1000", "1,000 connections that are kept", 1'000, 1, false, 0},
-     {"p16", "64 connections that are kept, 16 requests at a time on each", 64, 16, false, 0},
-     {"close", "a connection for each request, 64 at a time", 64, 1, true, 1}}};
+    {{.name = "k64", .what = "64 keep-alive connections", .connections = 64, .first_stage = 3},
+     {.name = "k1000", .what = "1,000 keep-alive connections", .connections = 1'000},
+     {.name = "p16",
+      .what = "64 keep-alive connections, 16 pipelined requests on each",
+      .connections = 64,
+      .at_a_time = 16},
+     {.name = "close",
+      .what = "one connection per request, 64 at a time",
+      .connections = 64,
+      .close = true,
+      .first_stage = 1}}};
 constexpr std::string_view idle = "idle";
 
-/// What wrk says in the end: see bench.lua. Times in microseconds.
+/// The line that bench.lua prints. Times in microseconds.
 struct Figures {
     double requests = 0, duration = 0, p50 = 0, p99 = 0, p999 = 0;
     double not_2xx = 0, unavailable = 0, other_errors = 0;
 };
 
-/// Loads a server for so long, with a thread on each of wrk's cores. Where it looks at each status,
-/// it counts the 503s too.
+/// Loads a server for `seconds`, with a thread on each of wrk's cores. With `look` it also counts
+/// the 503s, which slows wrk down.
 Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cores,
                 std::size_t seconds, bool look = false) {
     const std::string flags =
@@ -323,21 +332,21 @@ Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cor
     std::istringstream numbers{said.value_or("")};
     if (!(numbers >> figures.requests >> figures.duration >> figures.p50 >> figures.p99 >>
           figures.p999 >> figures.not_2xx >> figures.unavailable >> figures.other_errors)) {
-        throw std::runtime_error{fmt::format("wrk says: {}", wrk.output())};
+        throw std::runtime_error{fmt::format("wrk failed: {}", wrk.output())};
     }
     if (figures.requests == 0) {
-        throw std::runtime_error{fmt::format("nothing was answered in {}", scenario.name)};
+        throw std::runtime_error{fmt::format("no response in scenario {}", scenario.name)};
     }
     return figures;
 }
 
-/// What came of one server's turn.
+/// The result of one server's turn.
 struct Run {
     double cpu_us = 0;  // for a request
     double per_second = 0;
     double p50_us = 0, p99_us = 0, p999_us = 0;
     double rejected_percent = 0;  // answered with 503
-    double errors = 0;            // neither that nor 2xx
+    double errors = 0;            // neither 503 nor 2xx
 };
 
 Run run_load(const Scenario& scenario, const Server& server, const Options& options,
@@ -349,9 +358,9 @@ Run run_load(const Scenario& scenario, const Server& server, const Options& opti
     const auto before = running.processor_time();
     const Figures figures = run_wrk(scenario, running.target(), cores, options.seconds);
     const std::chrono::duration<double, std::micro> used = running.processor_time() - before;
-    // wrk counts what is not 2xx in passing; which of them are 503 it has to look at. That would
-    // slow down what is measured, so it looks at as much again afterwards, for a second. What does
-    // not come any more under that smaller load was too much of it: a 503.
+    // wrk counts responses other than 2xx at no cost, but looking for 503s would slow down the
+    // measured load. So it looks for them in one more second of load. If that slower load gets only
+    // 2xx, the earlier failures are taken as 503s.
     double unavailable = 0;
     if (figures.not_2xx > 0) {
         const Figures seen = run_wrk(scenario, running.target(), cores, 1, true);
@@ -367,7 +376,7 @@ Run run_load(const Scenario& scenario, const Server& server, const Options& opti
             .errors = figures.other_errors + figures.not_2xx - unavailable};
 }
 
-/// Of an idle connection that has had one answer: how many bytes of memory the server keeps for it.
+/// Bytes of memory that the server keeps for an idle connection after one response.
 double measure_idle(const Server& server, std::size_t connections, const Cores& cores) {
     Running running{server, cores};
     const long before = running.resident_kib();
@@ -406,7 +415,7 @@ double median(std::vector<double> numbers) {
     return (numbers.at((numbers.size() - 1) / 2) + numbers.at(numbers.size() / 2)) / 2;
 }
 
-using Runs = std::vector<Run>;  // of one server, one for each round
+using Runs = std::vector<Run>;  // one server's, one for each round
 
 std::vector<double> each(const Runs& runs, double Run::*figure) {
     std::vector<double> figures;
@@ -416,7 +425,7 @@ std::vector<double> each(const Runs& runs, double Run::*figure) {
     return figures;
 }
 
-/// Two servers compared within each round: the median of what `compare` makes of their costs.
+/// Compares two servers within each round, and returns the median.
 template <typename Compare>
 double paired(const Runs& one, const Runs& other, const Compare& compare) {
     std::vector<double> compared;
@@ -426,7 +435,7 @@ double paired(const Runs& one, const Runs& other, const Compare& compare) {
     return median(compared);
 }
 
-/// Times the floor; or, of a stage, microseconds more than the one before, which the first lacks.
+/// The ratio to the floor; for stages, the difference to the stage before, empty for the first.
 std::string compared(const std::vector<Runs>& runs, std::size_t server, bool stages) {
     if (!stages) {
         return fmt::format("{:.2f}", paired(runs[server], runs[0], std::divides<>{}));
@@ -448,7 +457,7 @@ void print_load(const Scenario& scenario, const std::vector<Server>& servers,
     fmt::print(
         "{:<20}   cpu us      min      max   {:>16}   requests/s   p50 us   p99 us   p99.9 us"
         "   rejected   errors\n",
-        "server", options.stages ? "more than before" : "times the floor");
+        "server", options.stages ? "vs stage before" : "times the floor");
     for (std::size_t i = 0; i < servers.size(); ++i) {
         const auto middle = [&](double Run::*figure) { return median(each(runs[i], figure)); };
         const auto latency = [&](double Run::*figure) {
@@ -479,7 +488,7 @@ void print_load(const Scenario& scenario, const std::vector<Server>& servers,
 
 void bench_load(const Scenario& scenario, const std::vector<Server>& servers,
                 const Options& options, const Cores& cores, std::FILE* csv) {
-    fmt::print("\n{}: {}; {} times {} s, the median\n", scenario.name, scenario.what,
+    fmt::print("\n{}: {}; median of {} runs of {} s\n", scenario.name, scenario.what,
                options.rounds, options.seconds);
     std::fflush(stdout);
     std::vector<Runs> runs(servers.size());
@@ -493,7 +502,7 @@ void bench_load(const Scenario& scenario, const std::vector<Server>& servers,
 
 void bench_idle(const std::vector<Server>& servers, std::size_t connections, const Cores& cores,
                 std::FILE* csv) {
-    fmt::print("\n{}: {} connections that each had one answer\n{:<20}   memory each\n", idle,
+    fmt::print("\n{}: {} idle connections, after one response each\n{:<20}   memory each\n", idle,
                connections, "server");
     for (const Server& server : servers) {
         const double bytes = measure_idle(server, connections, cores);
@@ -505,7 +514,7 @@ void bench_idle(const std::vector<Server>& servers, std::size_t connections, con
 
 // ---- main -------------------------------------------------------------------------------------
 
-/// The scenarios by name, in their own order, that are meant by "all" or "k64,idle".
+/// The names of the scenarios that "all" or a list such as "k64,idle" selects, in their own order.
 std::vector<std::string> chosen_scenarios(const Options& options) {
     std::vector<std::string> names;
     for (const Scenario& scenario : loads) {
@@ -523,8 +532,8 @@ std::vector<std::string> chosen_scenarios(const Options& options) {
     std::istringstream list{options.scenarios + ","};
     for (std::string name; std::getline(list, name, ',');) {
         if (std::find(names.begin(), names.end(), name) == names.end()) {
-            fail(fmt::format("there is no scenario '{}'{}, but: {}", name,
-                             options.stages ? " for the stages" : "", fmt::join(names, ", ")));
+            fail(fmt::format("unknown scenario '{}'; choose from: {}", name,
+                             fmt::join(names, ", ")));
         }
         wanted.push_back(name);
     }
@@ -536,24 +545,27 @@ std::vector<std::string> chosen_scenarios(const Options& options) {
 
 Options parse_options(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"What a request costs a server, beside what one costs at the least."};
+    CommandLine command_line{"Measures the CPU time of a request, for several servers."};
     command_line.add("--peer", options.peers,
-                     "NAME=COMMAND, a further server; {port} in the command stands for its port; "
+                     "NAME=COMMAND, another server; {port} in the command stands for its port; "
                      "may be repeated");
-    command_line.add("--stages", options.stages, "the ten stages, instead of these servers");
+    command_line.add("--stages", options.stages, "measure the ten stages instead of these servers");
     command_line.add("--scenarios", options.scenarios,
-                     "some of k64,k1000,p16,close,idle; of --stages k64,close");
-    command_line.add("--rounds", options.rounds, 1, 100, "turns that each server has");
-    command_line.add("--seconds", options.seconds, 1, 600, "to measure in each turn");
-    command_line.add("--warm-up-seconds", options.warm_up_seconds, 0, 60, "before that");
-    command_line.add("--idle-connections", options.idle_connections, 1, 60'000, "held at a time");
+                     "a list from k64,k1000,p16,close,idle; with --stages from k64,close");
+    command_line.add("--rounds", options.rounds, 1, 100,
+                     "runs of each server, whose median counts");
+    command_line.add("--seconds", options.seconds, 1, 600, "to measure in each run");
+    command_line.add("--warm-up-seconds", options.warm_up_seconds, 0, 60,
+                     "of load before each measurement");
+    command_line.add("--idle-connections", options.idle_connections, 1, 60'000,
+                     "to open in scenario idle");
     command_line.add("--server-cores", options.server_cores, 1, 64,
-                     "for the server, and as many threads for the connections of ours; wrk has the "
-                     "others, or where there are none all");
+                     "for each server, and also the I/O threads of our servers; wrk gets the other "
+                     "cores, or all if none is left");
     command_line.add("--csv", options.csv, "file for the rows");
     command_line.parse(argc, argv);
     if (options.stages && !options.peers.empty()) {
-        fail("--stages takes no --peer: it holds our own stages against each other");
+        fail("--peer can't be combined with --stages, which measures only our servers");
     }
     return options;
 }
@@ -564,10 +576,11 @@ void bench(const Options& options, const std::vector<std::string>& scenarios, st
     const std::vector<Server> servers =
         options.stages ? servers_of_the_stages(options) : servers_side_by_side(options, folder);
     for (const Server& server : servers) {
-        const Running starts{server, cores};  // or does not: to be known before minutes are spent
+        const Running starts{server,
+                             cores};  // fails now if it does not start, and not after minutes
     }
     if (!options.stages && find_program("nginx").empty()) {
-        notice("nginx is left out: it is not installed (Debian's package nginx-light)");
+        notice("skipping nginx, which is not installed (Debian's package nginx-light)");
     }
     print_heads(options, csv);
     for (const Scenario& scenario : loads) {
@@ -596,7 +609,7 @@ int main(int argc, char** argv) {
     if (scenarios.back() == idle &&
         options.idle_connections + descriptors_of_our_own > descriptors_max) {
         fail(fmt::format(
-            "--idle-connections: {} are too many where a process may have {} descriptors",
+            "--idle-connections: {} are too many, because a process may open {} descriptors",
             options.idle_connections, descriptors_max));
     }
     std::FILE* const csv = open_csv(options.csv);

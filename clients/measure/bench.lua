@@ -1,6 +1,6 @@
--- What wrk sends for `bench`, and what it says afterwards.
--- Arguments: how many requests go out at a time; "keep" or "close" for the connections; and "look" to
--- have each answer's status looked at, which takes so much of wrk's time that it is not for measuring.
+-- The load of `bench` for wrk, and the line that it prints at the end.
+-- Arguments: how many requests to pipeline; "keep" or "close" for the connections; and "look" to count
+-- 503s, which takes too much of wrk's time to measure meanwhile.
 
 local threads = {}
 
@@ -30,14 +30,14 @@ function init(arguments)
     end
 end
 
--- One line, of times in microseconds: see Figures in bench.cpp.
+-- Prints one line, times in microseconds: see Figures in bench.cpp.
 function done(summary, latency)
-    local unavailable_in_all = 0
+    local unavailable_total = 0
     for _, thread in ipairs(threads) do
-        unavailable_in_all = unavailable_in_all + thread:get("unavailable")
+        unavailable_total = unavailable_total + thread:get("unavailable")
     end
     local errors = summary.errors
     print(string.format("figures %d %d %d %d %d %d %d %d", summary.requests, summary.duration,
         latency:percentile(50), latency:percentile(99), latency:percentile(99.9), errors.status,
-        unavailable_in_all, errors.connect + errors.read + errors.write + errors.timeout))
+        unavailable_total, errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <map>
-#include <sstream>
 
+#include "clients/measure/csv_test.hpp"
 #include "clients/probe/black_box.hpp"
 #include "clients/probe/connection.hpp"
 
@@ -12,7 +11,7 @@ namespace {
 
 constexpr std::string_view event = R"({"user":"alice","action":"buy","amount":100})";
 
-/// The head without the Date, which differs, and the body; empty where there is no answer.
+/// The response head without its Date, and the body; empty if there is no response.
 std::string answer_of(Connection& connection) {
     const auto response = connection.receive();
     if (!response) {
@@ -24,37 +23,10 @@ std::string answer_of(Connection& connection) {
     return head.substr(0, date) + head.substr(head.find("\r\n", date)) + "|" + response->body;
 }
 
-/// One of the rows of a file, by the names of its columns.
-using Row = std::map<std::string, std::string>;
-
-std::vector<Row> rows_of(const std::filesystem::path& csv) {
-    const auto cells = [](const std::string& line) {
-        std::vector<std::string> found;
-        std::istringstream in{line + ","};
-        for (std::string cell; std::getline(in, cell, ',');) {
-            found.push_back(cell);
-        }
-        return found;
-    };
-    std::vector<Row> rows;
-    const std::vector<std::string> lines = lines_of(csv);
-    const std::vector<std::string> names = cells(lines.at(0));
-    for (std::size_t i = 1; i < lines.size(); ++i) {
-        const std::vector<std::string> values = cells(lines[i]);
-        REQUIRE(values.size() == names.size());
-        Row row;
-        for (std::size_t column = 0; column < names.size(); ++column) {
-            row[names[column]] = values[column];
-        }
-        rows.push_back(std::move(row));
-    }
-    return rows;
-}
-
-/// Of what was asked for, the names in a column, in their order.
-std::vector<std::string> names_in(const std::vector<Row>& rows, const std::string& scenario) {
+/// The servers in the rows of a scenario, in order.
+std::vector<std::string> names_in(const std::vector<CsvRow>& rows, const std::string& scenario) {
     std::vector<std::string> names;
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         if (row.at("scenario") == scenario) {
             names.push_back(row.at("server"));
         }
@@ -62,7 +34,7 @@ std::vector<std::string> names_in(const std::vector<Row>& rows, const std::strin
     return names;
 }
 
-void check_positive(const Row& row, const std::vector<std::string>& columns) {
+void check_positive(const CsvRow& row, const std::vector<std::string>& columns) {
     for (const std::string& column : columns) {
         INFO(row.at("scenario") << ", " << row.at("server") << ": " << column);
         REQUIRE(!row.at(column).empty());
@@ -84,7 +56,7 @@ bool wrk_is_missing() {
 
 }  // namespace
 
-TEST_CASE("The floor answers as the last stage does, each request once, however they are cut") {
+TEST_CASE("The floor answers like the last stage, once per request, wherever packets split") {
     ServerProcess floor{server_command("floor")};
     ServerProcess last{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
     Connection to_floor{floor.target()};
@@ -94,7 +66,8 @@ TEST_CASE("The floor answers as the last stage does, each request once, however 
     for (std::size_t cut = 0; cut < request.size(); ++cut) {
         INFO("cut after " << cut << " bytes");
         for (Connection* const connection : {&to_floor, &to_last}) {
-            // The first answer says that the begin of the second request was read: it came with it.
+            // The start of the second request arrives with the first one, so the first response
+            // shows that the server has read it.
             REQUIRE(connection->send(request + request.substr(0, cut)));
             const std::string first = answer_of(*connection);
             REQUIRE(connection->send(request.substr(cut)));
@@ -107,8 +80,8 @@ TEST_CASE("The floor answers as the last stage does, each request once, however 
     CHECK(expected.ends_with("|{\"status\":\"accepted\"}"));
 }
 
-TEST_CASE("The floor answers many requests at once, and closes behind the last one") {
-    constexpr std::size_t requests = 200;  // more than it reads at a time
+TEST_CASE("The floor answers pipelined requests, and closes after the last one") {
+    constexpr std::size_t requests = 200;  // more than one read can hold
     ServerProcess floor{server_command("floor")};
     ServerProcess last{
         server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0 --queue-capacity 1000")};
@@ -132,16 +105,16 @@ TEST_CASE("The floor answers many requests at once, and closes behind the last o
     CHECK(std::equal(answers.begin(), answers.begin() + requests, answers.begin() + requests));
 }
 
-TEST_CASE("A wrong start of the floor ends in one sentence") { check_start_errors("floor"); }
+TEST_CASE("The floor rejects wrong flags with one sentence") { check_start_errors("floor"); }
 
-TEST_CASE("Servers are held against the floor, and the stages against each other", "[full]") {
+TEST_CASE("Bench compares servers with the floor, and stages with each other", "[full]") {
     if (sanitized || wrk_is_missing()) {
         return;
     }
     const auto folder = std::filesystem::temp_directory_path();
     const auto csv = folder / fmt::format("unfreeze_bench_test_{}.csv", getpid());
     const auto stages_csv = folder / fmt::format("unfreeze_bench_test_{}_stages.csv", getpid());
-    // Side by side: how long anything takes does not matter here.
+    // Both run at once, because their timing does not matter here.
     const std::string turn = "--rounds 1 --seconds 1 --warm-up-seconds 0";
     const Command bench_stages{
         program("bench"), turn + " --stages --scenarios close", {"--csv", stages_csv.string()}};
@@ -155,15 +128,15 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
     INFO(output);
     CHECK(output.ends_with("\nexit 0\n"));
     CHECK(output.find("\np16: ") < output.find("\nidle: 200 "));
-    const std::vector<Row> rows = rows_of(csv);
+    const std::vector<CsvRow> rows = take_csv_rows(csv);
     std::vector<std::string> servers{"floor", "ours", "again", "refuses"};
-    if (output.find("nginx is left out: ") == std::string::npos) {
+    if (output.find("skipping nginx, ") == std::string::npos) {
         servers.insert(servers.begin() + 1, "nginx");
     }
     for (const char* const scenario : {"p16", "idle"}) {
         CHECK(names_in(rows, scenario) == servers);
     }
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         const std::string& server = row.at("server");
         if (row.at("scenario") == "idle") {
             CHECK((std::stod(row.at("bytes_each")) > 0 || server == "floor" || server == "again"));
@@ -171,26 +144,24 @@ TEST_CASE("Servers are held against the floor, and the stages against each other
         }
         check_positive(row, {"cpu_us", "times_the_floor", "requests_per_second"});
         CHECK(row.at("errors") == "0");
-        CHECK(row.at("p50_us").empty());  // which can't be told there
+        CHECK(row.at("p50_us").empty());  // unknown for pipelined requests
         CHECK((std::stod(row.at("rejected_percent")) > 90) == (server == "refuses"));
         CHECK((row.at("times_the_floor") == "1.00" || server != "floor"));
         CHECK((std::stod(row.at("times_the_floor")) > 1 || server != "ours"));
     }
 
     CHECK(output_with_exit_status(stages, 30s).ends_with("\nexit 0\n"));
-    const std::vector<Row> stage_rows = rows_of(stages_csv);
+    const std::vector<CsvRow> stage_rows = take_csv_rows(stages_csv);
     REQUIRE(stage_rows.size() == last_stage);
     for (std::size_t i = 0; i < last_stage; ++i) {
-        const Row& row = stage_rows[i];
+        const CsvRow& row = stage_rows[i];
         CHECK(row.at("server") == course_servers.at(i).name);
         check_positive(row, {"cpu_us", "requests_per_second", "p50_us", "p99_us", "p999_us"});
         CHECK(row.at("more_than_before_us").empty() == (i == 0));
     }
-    std::filesystem::remove(csv);
-    std::filesystem::remove(stages_csv);
 }
 
-TEST_CASE("A server has as many cores as it is to have, as long as there are so many") {
+TEST_CASE("A server gets --server-cores cores, or all that there are") {
     if (wrk_is_missing()) {
         return;
     }
@@ -210,7 +181,7 @@ TEST_CASE("A server has as many cores as it is to have, as long as there are so 
     std::filesystem::remove(file);
 }
 
-TEST_CASE("What can't be measured is refused in one sentence, before anything is") {
+TEST_CASE("Bench rejects wrong arguments with one sentence before it measures") {
     if (!wrk_is_missing()) {
         CHECK(output_of("PATH=/nowhere " + shell_word(program("bench"))) ==
               "bench: wrk is missing: install Debian's package wrk, or run ./lab setup\nexit 2\n");
@@ -229,11 +200,12 @@ TEST_CASE("What can't be measured is refused in one sentence, before anything is
               "bench: refuses answers an event with 413, not with 2xx\nexit 2\n");
     }
     CHECK(bench("--scenarios k64,k65") ==
-          "bench: there is no scenario 'k65', but: k64, k1000, p16, close, idle\nexit 2\n");
+          "bench: unknown scenario 'k65'; choose from: k64, k1000, p16, close, idle\nexit 2\n");
     CHECK(bench("--scenarios", {""}) ==
-          "bench: there is no scenario '', but: k64, k1000, p16, close, idle\nexit 2\n");
+          "bench: unknown scenario ''; choose from: k64, k1000, p16, close, idle\nexit 2\n");
     CHECK(bench("--stages --scenarios idle") ==
-          "bench: there is no scenario 'idle' for the stages, but: k64, close\nexit 2\n");
+          "bench: unknown scenario 'idle'; choose from: k64, close\nexit 2\n");
     CHECK(bench("--stages --peer a=b") ==
-          "bench: --stages takes no --peer: it holds our own stages against each other\nexit 2\n");
+          "bench: --peer can't be combined with --stages, which measures only our servers\n"
+          "exit 2\n");
 }

@@ -1,5 +1,5 @@
-// What the course's design is said to cost, and what it does cost: coroutines beside threads, and
-// connections served by the one and by the other.
+// Measures the time and memory of coroutines and of threads, and of connections that use one or the
+// other, and prints the values often claimed for coroutines beside them.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -40,9 +40,9 @@ namespace {
 using namespace unfreeze;
 using std::chrono::steady_clock;
 
-// ---- time: each of these does something so often, and gives the nanoseconds of one ----
+// ---- time: each function repeats an operation `times` times, and returns its nanoseconds ----
 
-/// What the work takes, by how often it does what is measured.
+/// The duration of the work, divided by the number of its operations.
 template <typename Work>
 double nanoseconds(std::size_t times, const Work& work) {
     const auto start = steady_clock::now();
@@ -56,9 +56,9 @@ awaitable<void> count(std::size_t& counted) {
     co_return;
 }
 
-/// Spawns coroutines and runs each to its end.
+/// Spawns coroutines and runs each one to its end.
 double spawn_coroutines(std::size_t times) {
-    constexpr std::size_t at_a_time = 10;  // as clients come
+    constexpr std::size_t at_a_time = 10;  // like clients that connect in groups
     asio::io_context io{1};
     std::size_t counted = 0;
     const double each = nanoseconds(times, [&] {
@@ -80,7 +80,7 @@ awaitable<void> let_others_run(std::size_t times) {
     }
 }
 
-/// Two coroutines on one thread, each of which lets the other one run.
+/// Two coroutines on one thread run in turns.
 double switch_coroutines(std::size_t times) {
     asio::io_context io{1};
     asio::co_spawn(io, let_others_run(times / 2), stop_on_exception);
@@ -88,7 +88,7 @@ double switch_coroutines(std::size_t times) {
     return nanoseconds(times, [&] { io.run(); });
 }
 
-/// A coroutine of the language alone, which runs when it is told to.
+/// A coroutine without Asio, resumed by hand.
 struct Bare {
     struct promise_type {
         Bare get_return_object() {
@@ -102,7 +102,7 @@ struct Bare {
     std::coroutine_handle<promise_type> handle;
 };
 
-/// Not inlined: clang would see all the calls that are measured, and replace them by an addition.
+/// Not inlined, because clang would replace all the measured calls by an addition.
 [[gnu::noinline]] Bare count_for_ever(std::size_t& counted) {
     for (;;) {
         ++counted;
@@ -110,7 +110,7 @@ struct Bare {
     }
 }
 
-/// Into a coroutine and out again, without a queue, a lock or a look at the network.
+/// Resumes a coroutine that suspends at once, without a queue, a lock or network I/O.
 double resume_bare_coroutine(std::size_t times) {
     std::size_t counted = 0;
     const Bare bare = count_for_ever(counted);
@@ -124,7 +124,7 @@ double resume_bare_coroutine(std::size_t times) {
     return each;
 }
 
-/// Starts threads one after another and waits for the end of each.
+/// Starts threads one after another, and joins each one.
 double spawn_threads(std::size_t times) {
     std::size_t counted = 0;
     return nanoseconds(times, [&] {
@@ -134,11 +134,11 @@ double spawn_threads(std::size_t times) {
     });
 }
 
-/// Two threads that wait for each other in turns.
+/// Two threads run in turns, and wait for each other.
 double switch_threads(std::size_t times) {
     std::mutex mutex;
     std::condition_variable changed;
-    std::size_t turn = 0;  // the even ones are this thread's
+    std::size_t turn = 0;  // an even turn is this thread's
     const auto take_turns = [&](std::size_t mine) {
         for (; mine < times; mine += 2) {
             std::unique_lock lock{mutex};
@@ -153,7 +153,7 @@ double switch_threads(std::size_t times) {
     });
 }
 
-/// The same on one core, as the two coroutines are: no other one has to be woken.
+/// The same on one core, so that no idle core has to wake up.
 double switch_threads_on_one_core(std::size_t times) {
     cpu_set_t before;
     pthread_getaffinity_np(pthread_self(), sizeof before, &before);
@@ -166,9 +166,9 @@ double switch_threads_on_one_core(std::size_t times) {
     return each;
 }
 
-// ---- memory: of one, in bytes ----
+// ---- memory in bytes ----
 
-/// What is in use by malloc() and mapped by it, in bytes.
+/// The bytes that malloc() has handed out.
 std::size_t allocated() {
     const struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
@@ -179,19 +179,18 @@ awaitable<void> wait_for_timer(asio::io_context& io) {
     co_await timer.async_wait(use_awaitable);
 }
 
-/// Coroutines that wait: what all of them have allocated, timers included.
+/// Allocated memory of a waiting coroutine, with its timer.
 double coroutine_memory(std::size_t coroutines) {
     asio::io_context io{1};
     const std::size_t before = allocated();
     for (std::size_t i = 0; i < coroutines; ++i) {
         asio::co_spawn(io, wait_for_timer(io), stop_on_exception);
     }
-    io.poll();  // until all of them wait
+    io.poll();  // all of them wait now
     return static_cast<double>(allocated() - before) / static_cast<double>(coroutines);
 }
 
-/// Threads that wait: what the process has grown by in memory. Their stacks in the kernel come on
-/// top, which are not counted as the process's.
+/// Resident memory of a waiting thread, without its kernel stack.
 double thread_memory(std::size_t threads) {
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -214,9 +213,9 @@ double thread_memory(std::size_t threads) {
 
 // ---- the table ----
 
-/// Writes a row. `claimed` is empty where nothing was.
-void tell(std::FILE* csv, std::string_view what, double measured, std::string_view unit,
-          std::string_view claimed = {}) {
+/// Prints a row and writes it to the file. `claimed` is empty if there is no claim.
+void print_row(std::FILE* csv, std::string_view what, double measured, std::string_view unit,
+               std::string_view claimed = {}) {
     const int digits = measured < 100 ? 1 : 0;
     const std::string row = fmt::format("{:<50}   {:>9.{}f} {}", what, measured, digits, unit);
     fmt::print("{}\n", claimed.empty() ? row
@@ -226,7 +225,7 @@ void tell(std::FILE* csv, std::string_view what, double measured, std::string_vi
     fmt::print(csv, "{},{:.{}f},{},{}\n", what, measured, digits, claimed, unit);
 }
 
-/// Something that is measured in each of several rounds.
+/// An operation, measured in several rounds.
 struct Timed {
     std::string_view what;
     double (*measure)(std::size_t times);
@@ -237,13 +236,13 @@ struct Timed {
 
 void measure_times(std::size_t rounds, std::size_t divide, std::FILE* csv) {
     std::vector<Timed> all{
-        {"spawn a coroutine and run it to its end", spawn_coroutines, 500'000, "300"},
-        {"switch from one coroutine to another", switch_coroutines, 1'000'000, "50"},
+        {"spawn a coroutine and run it", spawn_coroutines, 500'000, "300"},
+        {"switch between coroutines", switch_coroutines, 1'000'000, "50"},
         {"resume a coroutine without Asio", resume_bare_coroutine, 10'000'000},
-        {"spawn a thread and wait for its end", spawn_threads, 5'000},
-        {"switch from one thread to another", switch_threads, 20'000},
-        {"the same on one core", switch_threads_on_one_core, 20'000}};
-    // All of them again in each round: what else the machine has to do meets them all alike.
+        {"start and join a thread", spawn_threads, 5'000},
+        {"switch between threads", switch_threads, 20'000},
+        {"switch between threads on one core", switch_threads_on_one_core, 20'000}};
+    // Each round measures all operations, so that other activity on the machine affects all alike.
     for (std::size_t round = 0; round < rounds; ++round) {
         for (Timed& timed : all) {
             timed.nanoseconds.push_back(timed.measure(timed.times / divide));
@@ -251,44 +250,44 @@ void measure_times(std::size_t rounds, std::size_t divide, std::FILE* csv) {
     }
     for (Timed& timed : all) {
         std::sort(timed.nanoseconds.begin(), timed.nanoseconds.end());
-        tell(csv, timed.what, timed.nanoseconds[rounds / 2], "ns", timed.claimed_ns);
+        print_row(csv, timed.what, timed.nanoseconds[rounds / 2], "ns", timed.claimed_ns);
     }
 }
 
-/// Connects silent clients to a server, and a valid request beside them.
-void measure_server(std::string_view whose, const Command& command, std::size_t connections,
+/// Opens idle connections to a server, then sends a request.
+void measure_server(std::string_view name, const Command& command, std::size_t connections,
                     std::string_view claimed, std::FILE* csv) {
     ServerProcess server{command};
     const SilentConnections held = open_silent_connections(server, connections);
-    tell(csv, fmt::format("silent connections to {}", whose), static_cast<double>(held.connections),
-         "held", claimed);
-    tell(csv, fmt::format("memory of one to {}", whose), 1e3 * held.kb_each, "bytes");
+    print_row(csv, fmt::format("{}: idle connections", name), static_cast<double>(held.connections),
+              "open", claimed);
+    print_row(csv, fmt::format("{}: memory of each", name), 1e3 * held.kb_each, "bytes");
     if (!held.probe) {
-        throw std::runtime_error{fmt::format("{} did not answer beside them", whose)};
+        throw std::runtime_error{fmt::format("{} did not answer beside idle connections", name)};
     }
-    tell(csv, fmt::format("a valid request beside them to {}", whose), in_ms(*held.probe), "ms");
+    print_row(csv, fmt::format("{}: response time beside them", name), in_ms(*held.probe), "ms");
 }
 
 void measure_costs(std::size_t rounds, std::size_t divide, std::size_t descriptors_max,
                    std::FILE* csv) {
     constexpr std::size_t connections_claimed = 100'000;
-    constexpr std::size_t threads_max = 10'000;  // machines have limits on them
-    constexpr std::size_t others = 200;          // descriptors that a process has open besides
+    constexpr std::size_t threads_max = 10'000;  // machines limit their number
+    constexpr std::size_t others = 200;          // other descriptors of a process
     const std::size_t connections =
         std::min(descriptors_max - std::min(descriptors_max, others), connections_claimed) / divide;
     fmt::print("{:<50}   {:>15}   {:>15}\n", "", "measured", "claimed");
     fmt::print(csv, "what,measured,claimed,unit\n");
-    // Memory first, while there is none that was used before.
+    // Memory first, because malloc() keeps freed memory for reuse.
     const double coroutine = coroutine_memory(100'000 / divide);
     const double thread = thread_memory(1'000 / divide);
     measure_times(rounds, divide, csv);
-    tell(csv, "memory of a coroutine that waits", coroutine, "bytes", "1000-2000");
-    tell(csv, "memory of a thread that waits", thread, "bytes");
+    print_row(csv, "memory of a waiting coroutine", coroutine, "bytes", "1000-2000");
+    print_row(csv, "memory of a waiting thread", thread, "bytes");
     measure_server(
-        "the final server",
+        "stage10_shutdown",
         our_server("stage10_shutdown", fmt::format("--connections-max {}", connections + others)),
         connections, "100000", csv);
-    measure_server("threads", our_server("thread_per_connection"),
+    measure_server("thread_per_connection", our_server("thread_per_connection"),
                    std::min(connections, threads_max / divide), "", csv);
 }
 
@@ -298,10 +297,11 @@ int main(int argc, char** argv) {
     std::string file = "/dev/null";
     std::size_t rounds = 7;
     std::size_t divide = 1;
-    CommandLine command_line{"What coroutines, threads and connections cost, and were to cost."};
+    CommandLine command_line{
+        "Measures the time and memory of coroutines, threads and connections."};
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--rounds", rounds, 1, 100, "of what takes time, whose median counts");
-    command_line.add("--divide", divide, 1, 100, "do all of it so many times less often");
+    command_line.add("--rounds", rounds, 1, 100, "of each timing, whose median counts");
+    command_line.add("--divide", divide, 1, 100, "repeat everything this many times less often");
     command_line.parse(argc, argv);
     const std::size_t descriptors_max = raise_descriptor_limit();
     std::FILE* const csv = open_csv(file);

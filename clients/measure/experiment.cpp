@@ -19,18 +19,16 @@ using namespace unfreeze;
 
 struct Experiment {
     std::string_view name;
-    std::string_view what;
     void (*run)(const MeasureOptions& options, std::FILE* csv);
 };
-constexpr std::array<Experiment, 8> experiments{
-    {{"contention", "1 to 64 workers", measure_contention},
-     {"sharding", "more locks, shorter work, a longer queue", measure_sharding},
-     {"lock-granularity", "from one lock to one lock for each user", measure_lock_granularity},
-     {"stage-throughput", "stages 1 to 5, each under its load", measure_stage_throughput},
-     {"queue-capacity", "wait and memory of queues", measure_queue_capacity},
-     {"workers", "100 jobs with 1 to 16 workers", measure_workers},
-     {"freeze", "response times beside idle clients", measure_freeze},
-     {"connections", "threads and memory of idle connections", measure_connections}}};
+constexpr std::array<Experiment, 8> experiments{{{"contention", measure_contention},
+                                                 {"sharding", measure_sharding},
+                                                 {"lock-granularity", measure_lock_granularity},
+                                                 {"stage-throughput", measure_stage_throughput},
+                                                 {"queue-capacity", measure_queue_capacity},
+                                                 {"workers", measure_workers},
+                                                 {"freeze", measure_freeze},
+                                                 {"connections", measure_connections}}};
 
 }  // namespace
 
@@ -39,12 +37,8 @@ int main(int argc, char** argv) {
     std::string name = "contention";
     std::string file = "/dev/null";
     MeasureOptions options;
-    std::string list;
-    for (const Experiment& experiment : experiments) {
-        list += fmt::format("{}{}: {}", list.empty() ? "" : "; ", experiment.name, experiment.what);
-    }
     CommandLine command_line{"Measures servers, changing one thing at a time."};
-    command_line.add("experiment", name, list);
+    command_line.add("experiment", name, "one of: " + names_of(experiments));
     command_line.add("--csv", file, "file for the rows");
     command_line.add("--seconds", options.seconds, 1, 600,
                      "to measure for each row, in experiments about locks");
@@ -58,8 +52,8 @@ int main(int argc, char** argv) {
     command_line.parse(argc, argv);
     if (options.work_ms % 10 != 0ms || options.hold_ms % 10 != 0ms) {
         fail(
-            "--work-ms and --hold-ms must be multiples of 10, because a tenth of them is also "
-            "used");
+            "--work-ms and --hold-ms must be multiples of 10: the sharding experiment also uses a "
+            "tenth of them");
     }
     const Experiment& chosen = choose("experiment", name, experiments);
     raise_descriptor_limit();

@@ -1,7 +1,7 @@
 #include <cstdlib>
 #include <map>
-#include <sstream>
 
+#include "clients/measure/csv_test.hpp"
 #include "clients/probe/black_box.hpp"
 #include "clients/probe/overload.hpp"
 
@@ -10,47 +10,22 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// One row of a CSV file: its fields by the names of their columns.
-using Row = std::map<std::string, std::string>;
-
-std::vector<std::string> fields_of(const std::string& line) {
-    std::istringstream in{line};
-    std::vector<std::string> fields;
-    for (std::string field; std::getline(in, field, ',');) {
-        fields.push_back(field);
-    }
-    return fields;
-}
-
 /// The rows that a program writes to its CSV file.
-std::vector<Row> rows_of(std::string_view name, std::string_view arguments) {
+std::vector<CsvRow> rows_of(std::string_view name, std::string_view arguments) {
     const std::filesystem::path csv =
         std::filesystem::temp_directory_path() / fmt::format("experiment-{}.csv", getpid());
     const std::string output = output_of({program(name), arguments, {"--csv", csv.string()}});
     INFO(output);
     CHECK(output.ends_with("\nexit 0\n"));
-    const std::vector<std::string> lines = lines_of(csv);
-    std::filesystem::remove(csv);
-    REQUIRE(!lines.empty());
-    const std::vector<std::string> names = fields_of(lines.front());
-    std::vector<Row> rows;
-    for (std::size_t i = 1; i < lines.size(); ++i) {
-        const std::vector<std::string> fields = fields_of(lines[i]);
-        REQUIRE(fields.size() == names.size());
-        Row& row = rows.emplace_back();
-        for (std::size_t n = 0; n < names.size(); ++n) {
-            row[names[n]] = fields[n];
-        }
-    }
-    return rows;
+    return take_csv_rows(csv);
 }
 
 /// The rows of an experiment that measures for a second each.
-std::vector<Row> rows_of(std::string_view arguments) {
+std::vector<CsvRow> rows_of(std::string_view arguments) {
     return rows_of("experiment", fmt::format("{} --seconds 1", arguments));
 }
 
-double number(const Row& row, const std::string& name) { return std::stod(row.at(name)); }
+double number(const CsvRow& row, const std::string& name) { return std::stod(row.at(name)); }
 
 }  // namespace
 
@@ -60,20 +35,20 @@ TEST_CASE("One lock caps the jobs a second, and shards do not", "[full]") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("contention --work-ms 20 --hold-ms 20 --rows 6");
+    const std::vector<CsvRow> rows = rows_of("contention --work-ms 20 --hold-ms 20 --rows 6");
     REQUIRE(rows.size() == 6);
-    const Row& lock = rows[4];
-    const Row& shards = rows[5];
+    const CsvRow& lock = rows[4];
+    const CsvRow& shards = rows[5];
     CHECK(lock.at("locks") == "lock");
     CHECK(shards.at("locks") == "shards");
     CHECK(shards.at("workers") == "4");
     CHECK(number(lock, "model") == 50.0);
     CHECK(number(shards, "model") == 100.0);
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         CHECK(number(row, "jobs_per_second") < 1.1 * number(row, "model"));
     }
     CHECK(number(shards, "jobs_per_second") > 1.3 * number(lock, "jobs_per_second"));
-    CHECK(number(lock, "wait_mean_ms") > 10);  // two others are before it
+    CHECK(number(lock, "wait_mean_ms") > 10);  // two other workers wait for it
     CHECK(number(shards, "wait_mean_ms") < number(lock, "wait_mean_ms"));
 }
 
@@ -81,17 +56,17 @@ TEST_CASE("The sharding experiment separates the effects of locks and of shorter
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("sharding --work-ms 20 --hold-ms 10 --rows 4");
+    const std::vector<CsvRow> rows = rows_of("sharding --work-ms 20 --hold-ms 10 --rows 4");
     REQUIRE(rows.size() == 4);
     CHECK(rows[0].at("locks") == "lock");
     CHECK(rows[1].at("locks") == "shards");
     CHECK(rows[2].at("hold_ms") == "1");
     for (const std::size_t lock : {0U, 2U}) {
-        const Row& shards = rows[lock + 1];
+        const CsvRow& shards = rows[lock + 1];
         CHECK(number(shards, "jobs_per_second") > 1.5 * number(rows[lock], "jobs_per_second"));
         CHECK(number(shards, "latency_mean_ms") < number(rows[lock], "latency_mean_ms"));
         CHECK(number(shards, "latency_p99_ms") >= number(shards, "latency_mean_ms"));
-        CHECK(number(shards, "accepted") > 116);  // the queue and what is in work
+        CHECK(number(shards, "accepted") > 116);  // the queue, and the jobs of the workers
     }
     CHECK(number(rows[2], "jobs_per_second") > 3 * number(rows[0], "jobs_per_second"));
     // Little's law: a full queue and all workers, at this rate.
@@ -104,14 +79,14 @@ TEST_CASE("More shards give more jobs a second, and a reader-writer lock does no
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("lock-granularity --work-ms 20 --hold-ms 10 --rows 5");
+    const std::vector<CsvRow> rows = rows_of("lock-granularity --work-ms 20 --hold-ms 10 --rows 5");
     REQUIRE(rows.size() == 5);
     const double mutex = number(rows[0], "jobs_per_second");
     CHECK(number(rows[1], "jobs_per_second") < 1.2 * mutex);  // a reader-writer lock
     CHECK(number(rows[2], "jobs_per_second") > 1.5 * mutex);  // 4 shards
     CHECK(number(rows[2], "jobs_per_second") < 4.4 * mutex);
     CHECK(number(rows[3], "jobs_per_second") > 1.5 * number(rows[2], "jobs_per_second"));
-    // In a second one query may come to its end at the mutex, or none: that has no quantile.
+    // Within a second perhaps no query gets the mutex, so there may be no quantile to compare.
     CHECK(10 * number(rows[0], "queries_per_second") < number(rows[3], "queries_per_second"));
 }
 
@@ -119,9 +94,9 @@ TEST_CASE("The stage-throughput experiment accounts for every request", "[full]"
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("stage-throughput");
+    const std::vector<CsvRow> rows = rows_of("stage-throughput");
     REQUIRE(rows.size() == 6);
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         INFO(row.at("stage") << ", " << row.at("connections"));
         CHECK(number(row, "accepted") + number(row, "rejected") == number(row, "requests"));
         CHECK(number(row, "p50_ms") <= number(row, "p99_ms"));
@@ -133,12 +108,12 @@ TEST_CASE("The stage-throughput experiment accounts for every request", "[full]"
         }
     }
     CHECK(rows[2].at("connections") == "one each");
-    CHECK(rows[3].at("connections") == "kept");
+    CHECK(rows[3].at("connections") == "keep-alive");
     CHECK(number(rows[3], "answers_per_second") > 1.5 * number(rows[2], "answers_per_second"));
     CHECK(number(rows[4], "answers_per_second") < 2.1);  // a job takes half a second
     CHECK(number(rows[4], "answers_per_second") > 1.5);
     CHECK(number(rows[5], "answers_per_second") > 1'000 * number(rows[4], "answers_per_second"));
-    CHECK(number(rows[5], "accepted") > 100);  // the queue and what is in work
+    CHECK(number(rows[5], "accepted") > 100);  // the queue, and the jobs of the workers
     CHECK(number(rows[5], "accepted") < 200);
 }
 
@@ -146,7 +121,7 @@ TEST_CASE("Two workers do twice and four workers four times the work of one") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("workers --work-ms 10 --rows 3");
+    const std::vector<CsvRow> rows = rows_of("workers --work-ms 10 --rows 3");
     REQUIRE(rows.size() == 3);
     CHECK(number(rows[0], "last_done_after_ms") >= 1'000);
     CHECK(number(rows[1], "times_one") > 1.6);
@@ -159,7 +134,7 @@ TEST_CASE("The wait and the memory of a queue grow with its capacity") {
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("queue-capacity --rows 4");
+    const std::vector<CsvRow> rows = rows_of("queue-capacity --rows 4");
     REQUIRE(rows.size() == 4);
     CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
     for (const std::size_t row : {2U, 3U}) {
@@ -172,7 +147,7 @@ TEST_CASE("The wait and the memory of a queue grow with its capacity") {
     const double places_kb = 9e3 * 72 / 1e3;  // of 72 bytes, made when the queue is
     CHECK(1e3 * (number(rows[3], "memory_empty_mb") - number(rows[2], "memory_empty_mb")) >
           0.6 * places_kb);
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         CHECK(number(row, "memory_full_mb") >= number(row, "memory_empty_mb"));
     }
 }
@@ -182,10 +157,10 @@ TEST_CASE("Twenty idle clients freeze stage 1 until they leave, and do not delay
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("freeze");
+    const std::vector<CsvRow> rows = rows_of("freeze");
     REQUIRE(rows.size() == 240);
     std::size_t frozen = 0;
-    for (const Row& row : rows) {
+    for (const CsvRow& row : rows) {
         const double at = number(row, "at_ms");
         const double answered_after = number(row, "answered_after_ms");
         INFO(row.at("stage") << " at " << at << ": " << answered_after);
@@ -205,12 +180,12 @@ TEST_CASE("A connection costs more as a thread than as a coroutine, and idle one
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("connections --rows 3");
+    const std::vector<CsvRow> rows = rows_of("connections --rows 3");
     REQUIRE(rows.size() == 3);
-    const Row& coroutine = rows[0];
-    const Row& thread_each = rows[1];
-    const Row& pool = rows[2];
-    for (const Row& row : rows) {
+    const CsvRow& coroutine = rows[0];
+    const CsvRow& thread_each = rows[1];
+    const CsvRow& pool = rows[2];
+    for (const CsvRow& row : rows) {
         CHECK(row.at("held") == "1000");
     }
     CHECK(coroutine.at("threads") == "1");
@@ -227,10 +202,10 @@ TEST_CASE("A mutex costs more than an atomic, and a shared cache line more than 
     if (sanitized) {
         return;
     }
-    const std::vector<Row> rows = rows_of("metrics_benchmark", "counters --rounds 3");
+    const std::vector<CsvRow> rows = rows_of("metrics_benchmark", "counters --rounds 3");
     REQUIRE(rows.size() == 6);
-    std::map<std::string, Row> ways;
-    for (const Row& row : rows) {
+    std::map<std::string, CsvRow> ways;
+    for (const CsvRow& row : rows) {
         ways[row.at("way")] = row;
     }
     const auto ns = [&](const char* way, const char* threads) {
@@ -240,7 +215,7 @@ TEST_CASE("A mutex costs more than an atomic, and a shared cache line more than 
     CHECK(ns("a relaxed atomic", "1_thread") > 0.6 * ns("a seq_cst atomic", "1_thread"));
     CHECK(ns("a relaxed atomic", "1_thread") < 1.7 * ns("a seq_cst atomic", "1_thread"));
     CHECK(ns("a relaxed atomic", "1_thread") > ns("cells a line each", "1_thread"));
-    // Two threads that meet take longer than one, where there are two cores; those that don't, not.
+    // On two cores, two threads that share a cache line take longer than one; others do not.
     CHECK(ns("cells a line each", "2_threads") < 1.5 * ns("cells a line each", "1_thread"));
     CHECK(ns("a relaxed atomic", "2_threads") > 2 * ns("cells a line each", "2_threads"));
 }
@@ -252,9 +227,9 @@ TEST_CASE(
         return;
     }
     const auto offered = [](std::string_view server, std::string_view flags) {
-        std::vector<Row> rows = rows_of("goodput", fmt::format("{} {}", server, flags));
+        std::vector<CsvRow> rows = rows_of("goodput", fmt::format("{} {}", server, flags));
         REQUIRE(rows.size() == 2);
-        for (const Row& row : rows) {
+        for (const CsvRow& row : rows) {
             CHECK(row.at("server") == server);
             CHECK(number(row, "answered_p50_ms") <= number(row, "answered_p99_ms"));
             CHECK(number(row, "answered_p50_ms") <= number(row, "done_p50_ms"));
@@ -280,8 +255,7 @@ TEST_CASE(
             CHECK(number(final_server[1], answer) < 0.1 * number(collapsed[1], "done_p99_ms"));
         }
     }
-    // Who takes in everything answers fast, and each second of it is a lie; who works first does
-    // not.
+    // The unbounded queue accepts fast and works late. Stage 4 responds when the work is done.
     CHECK(number(unbounded[1], "answered_p99_ms") < 0.1 * number(unbounded[1], "done_p99_ms"));
     CHECK(work_first[1].at("answered_p99_ms") == work_first[1].at("done_p99_ms"));
 }
@@ -291,7 +265,7 @@ TEST_CASE("Coroutines cost less time and memory than threads") {
         return;
     }
     std::map<std::string, double> costs;
-    for (const Row& row : rows_of("coroutines", "--divide 20 --rounds 3")) {
+    for (const CsvRow& row : rows_of("coroutines", "--divide 20 --rounds 3")) {
         INFO(row.at("what"));
         CHECK(number(row, "measured") > 0);
         costs[row.at("what")] = number(row, "measured");
@@ -301,30 +275,30 @@ TEST_CASE("Coroutines cost less time and memory than threads") {
         INFO(one << ": " << costs.at(one) << "; " << other << ": " << costs.at(other));
         CHECK(times * costs.at(one) < costs.at(other));
     };
-    much_less("spawn a coroutine and run it to its end", "spawn a thread and wait for its end", 5);
-    much_less("switch from one coroutine to another", "switch from one thread to another", 3);
-    much_less("switch from one coroutine to another", "the same on one core", 3);
-    much_less("resume a coroutine without Asio", "switch from one coroutine to another", 2);
-    much_less("memory of a coroutine that waits", "memory of a thread that waits", 2);
-    much_less("memory of one to the final server", "memory of one to threads", 1.5);
-    CHECK(costs.at("silent connections to the final server") >=
-          costs.at("silent connections to threads"));
+    much_less("spawn a coroutine and run it", "start and join a thread", 5);
+    much_less("switch between coroutines", "switch between threads", 3);
+    much_less("switch between coroutines", "switch between threads on one core", 3);
+    much_less("resume a coroutine without Asio", "switch between coroutines", 2);
+    much_less("memory of a waiting coroutine", "memory of a waiting thread", 2);
+    much_less("stage10_shutdown: memory of each", "thread_per_connection: memory of each", 1.5);
+    CHECK(costs.at("stage10_shutdown: idle connections") >=
+          costs.at("thread_per_connection: idle connections"));
 }
 
 TEST_CASE("Goodput rejects a load that it can't offer with one sentence") {
     CHECK(output_of({program("goodput"), "stage01_blocking"}) ==
-          "goodput: there is no 'stage01_blocking', but: all, stage10_shutdown, stage04_state, "
-          "stage05_variant_unbounded_queue\nexit 2\n");
+          "goodput: unknown server 'stage01_blocking'; choose one of: all, stage10_shutdown, "
+          "stage04_state, stage05_variant_unbounded_queue\nexit 2\n");
     for (const char* const times : {"x", "0", "1,,2", "2x", "21", "nan", "1,-1"}) {
         INFO(times);
         CHECK(output_of({program("goodput"), fmt::format("--times {}", times)})
-                  .ends_with("' is no number from 0.1 to 20\nexit 2\n"));
+                  .starts_with("goodput: --times: expected numbers from 0.1 to 20, got '"));
     }
     CHECK(output_of({program("goodput"), "--times", {""}}) ==
-          "goodput: --times: there is nothing to offer\nexit 2\n");
-    CHECK(
-        output_of(Command{program("goodput"), ""}.run_by({"prlimit", "--nofile=1000"})) ==
-        "goodput: that is up to 4000 clients at a time, and there are 1000 descriptors\nexit 2\n");
+          "goodput: --times: expected numbers from 0.1 to 20, got none\nexit 2\n");
+    CHECK(output_of(Command{program("goodput"), ""}.run_by({"prlimit", "--nofile=1000"})) ==
+          "goodput: --times needs up to 4000 connections, and this process may open 1000 "
+          "descriptors\nexit 2\n");
     CHECK(output_of({program("goodput"), "--csv /nowhere/a.csv"}) ==
           "goodput: can't write to /nowhere/a.csv\nexit 2\n");
     CHECK(output_of({program("coroutines"), "--divide 0"}).ends_with("(see --help)\nexit 2\n"));
@@ -344,9 +318,10 @@ TEST_CASE("Experiment rejects wrong arguments with one sentence") {
         CHECK(output_of({program("experiment"), fmt::format("sharding {}", flags)})
                   .ends_with("(see --help)\nexit 2\n"));
     }
-    CHECK(output_of({program("experiment"), "sharding --work-ms 25"}) ==
-          "experiment: --work-ms and --hold-ms must be multiples of 10, because a tenth of them "
-          "is also used\nexit 2\n");
+    CHECK(
+        output_of({program("experiment"), "sharding --work-ms 25"}) ==
+        "experiment: --work-ms and --hold-ms must be multiples of 10: the sharding experiment also "
+        "uses a tenth of them\nexit 2\n");
 }
 
 TEST_CASE("A measurement fails if its server ends") {

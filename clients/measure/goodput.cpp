@@ -1,6 +1,6 @@
-// Offers more than a server can do, and counts what is worth something: the events that were worked
-// on while anybody still cared. The final server is to go on as if nothing were, and the two that
-// take in all they are offered are to break down.
+// Offers servers more events than they can process, and counts the goodput: the events that are
+// done in time. The final server keeps its goodput; two servers that accept every event lose
+// theirs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,58 +33,55 @@ using namespace unfreeze;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// An event that has been worked on later than this after it was due is of no use to anybody.
+/// An event that is done later than this after it was due is worthless.
 constexpr std::chrono::milliseconds in_time{1'000};
 
-/// So long it is offered the load before it is measured: so that a queue with a bound is full, and
-/// one without has grown past what can be done in time.
+/// How long the load runs before the measurement: a bounded queue is full by then, and an unbounded
+/// one holds more events than can be done in time.
 constexpr std::chrono::seconds filling{1};
 
-constexpr auto look_again_after = 2ms;
+constexpr auto poll_interval = 2ms;
 
 struct GoodputOptions {
     std::chrono::milliseconds work_ms{10};
     std::size_t seconds = 3;  // to measure
 
-    /// What a server gets done in a second that works on one event at a time, as all of these do.
+    /// Events a second: each of the servers processes one at a time.
     double capacity() const { return 1e3 / static_cast<double>(work_ms.count()); }
 
-    /// Little's law: whoever gets into the full queue waits for half of the time that there is.
+    /// By Little's law an event that enters the full queue waits for half of the time limit.
     std::size_t queue_capacity() const {
         return static_cast<std::size_t>(in_time.count() / 2 / work_ms.count());
     }
 };
 
-/// A server that is overloaded.
+/// A server to overload.
 struct Overloaded {
     std::string_view name;
-    std::string_view what;
     std::string_view flags;  // besides --work-ms
-    bool answers_when_done;  // and not when it has taken the event in
+    bool answers_when_done;  // instead of when it has accepted the event
 };
 constexpr std::array<Overloaded, 3> servers{
-    {{"stage10_shutdown", "the final server, its queue with a bound",
-      "--workers 1 --hold-ms 0 --queue-capacity {}", false},
-     {"stage04_state", "the work in the request's path", "", true},
-     {"stage05_variant_unbounded_queue", "a queue without a bound", "", false}}};
+    {{"stage10_shutdown", "--workers 1 --hold-ms 0 --queue-capacity {}", false},
+     {"stage04_state", "", true},
+     {"stage05_variant_unbounded_queue", "", false}}};
 
-/// What became of the requests that were due in the measured seconds.
+/// The requests that were due in the measured seconds.
 struct Goodput {
-    LatencyHistogram accepted;  // from when it was due to its answer ...
-    LatencyHistogram refused;
-    LatencyHistogram done;  // ... and, of the accepted ones, until it had been worked on
+    LatencyHistogram accepted;  // from when the request was due to its response
+    LatencyHistogram rejected;  // the same
+    LatencyHistogram done;      // from when an accepted event was due to the end of its work
     double in_time_per_second = 0;
 
-    double refused_share() const {
-        return static_cast<double>(refused.count()) /
-               static_cast<double>(accepted.count() + refused.count());
+    double rejected_share() const {
+        return static_cast<double>(rejected.count()) /
+               static_cast<double>(accepted.count() + rejected.count());
     }
 };
 
-/// Offers so many events a second, each from a client of its own who knows nothing of the others:
-/// that the server is slow keeps nobody from coming. Then waits until all that was accepted is
-/// done. The one worker takes events in the order in which they came, so the n-th accepted one is
-/// done when the balance is n.
+/// Sends `rate` events a second, each on its own connection and at its own time, so that a slow
+/// server does not slow down the load. Then waits until all accepted events are done. The one
+/// worker processes events in order, so the n-th accepted event is done when the balance is n.
 Goodput measure_goodput(const Overloaded& overloaded, std::size_t rate,
                         const GoodputOptions& options) {
     const ServerProcess server{our_server(
@@ -92,16 +89,16 @@ Goodput measure_goodput(const Overloaded& overloaded, std::size_t rate,
         fmt::format("--work-ms {} {}", options.work_ms.count(),
                     fmt::format(fmt::runtime(overloaded.flags), options.queue_capacity())))};
     Account account{server.target()};
-    std::vector<steady_clock::time_point> done_at;  // of the n-th accepted event, when it was seen
-    const auto look = [&] {
+    std::vector<steady_clock::time_point> done_at;  // when the n-th accepted event was seen as done
+    const auto poll_balance = [&] {
         const auto balance = static_cast<std::size_t>(account.balance().value_or(0));
         done_at.resize(std::max(done_at.size(), balance), steady_clock::now());
-        std::this_thread::sleep_for(look_again_after);
+        std::this_thread::sleep_for(poll_interval);
     };
 
     const std::size_t first = rate * filling.count();
     const std::size_t requests = first + rate * options.seconds;
-    // Twice what the work takes by arithmetic, so that an overload comes to its end.
+    // Twice the time that all the work takes, so that the overload ends.
     const auto patience = 2 * requests * options.work_ms + 10s;
     std::vector<LoadAnswer> accepted;
     Goodput goodput;
@@ -116,28 +113,28 @@ Goodput measure_goodput(const Overloaded& overloaded, std::size_t rate,
             accepted.push_back(answer);
         }
         if (answer.n >= first) {
-            (is_accepted ? goodput.accepted : goodput.refused).record(answer.latency);
+            (is_accepted ? goodput.accepted : goodput.rejected).record(answer.latency);
         }
     };
     LoadReport report;
     {
-        const std::jthread looking{[&](const std::stop_token& stop) {
+        const std::jthread poller{[&](const std::stop_token& stop) {
             while (!stop.stop_requested()) {
-                look();
+                poll_balance();
             }
         }};
         report = run_load(server.target(), load);
     }
     if (report.accepted + report.rejected != requests) {
-        throw std::runtime_error{fmt::format("{} left requests without an answer at {} a second",
-                                             overloaded.name, rate)};
+        throw std::runtime_error{
+            fmt::format("{} did not answer all requests at {} a second", overloaded.name, rate)};
     }
     const auto give_up = steady_clock::now() + patience;
     while (done_at.size() < accepted.size()) {
-        look();
+        poll_balance();
         if (steady_clock::now() > give_up) {
             throw std::runtime_error{
-                fmt::format("{} did not do all that it had accepted", overloaded.name)};
+                fmt::format("{} did not process all accepted events", overloaded.name)};
         }
     }
     std::size_t done_in_time = 0;
@@ -165,12 +162,12 @@ std::vector<double> read_times(const std::string& list) {
         char* end = nullptr;
         const double number = std::strtod(text.c_str(), &end);
         if (text.empty() || *end != '\0' || !(number >= 0.1 && number <= 20)) {
-            fail(fmt::format("--times: '{}' is no number from 0.1 to 20", text));
+            fail(fmt::format("--times: expected numbers from 0.1 to 20, got '{}'", text));
         }
         times.push_back(number);
     }
     if (times.empty()) {
-        fail("--times: there is nothing to offer");
+        fail("--times: expected numbers from 0.1 to 20, got none");
     }
     return times;
 }
@@ -178,13 +175,13 @@ std::vector<double> read_times(const std::string& list) {
 void measure(const std::string& only, const std::vector<double>& times,
              const GoodputOptions& options, std::FILE* csv) {
     fmt::print(
-        "One event at a time, {} ms each: {:.0f} a second is what each server can do. To be worked "
-        "on in time\nis within {} ms of being due; the final server's queue of {} is half of that. "
-        "Of {} s behind the first:\n\n",
+        "Each server processes one event at a time, {} ms each: its capacity is {:.0f} events a "
+        "second.\nAn event is in time if it is done within {} ms of being due. The final server's "
+        "queue of {}\nis half of that. Measured for {} s, after {} s of the same load:\n\n",
         options.work_ms.count(), options.capacity(), in_time.count(), options.queue_capacity(),
-        options.seconds);
-    fmt::print("{:<31}   {:>13}   {:>21}   {:>7}   {:>7}   {:>23}   {:>8}\n", "", "offered",
-               "answered p50, p99", "refused", "p99", "worked on p50, p99", "in time");
+        options.seconds, filling.count());
+    fmt::print("{:<31}   {:>13}   {:>21}   {:>8}   {:>6}   {:>23}   {:>8}\n", "", "offered",
+               "response p50, p99", "rejected", "p99", "done p50, p99", "in time");
     fmt::print(csv,
                "server,times,offered_per_second,answered_p50_ms,answered_p99_ms,refused_share,"
                "refused_p99_ms,done_p50_ms,done_p99_ms,in_time_per_second\n");
@@ -203,13 +200,13 @@ void measure(const std::string& only, const std::vector<double>& times,
                 "{:<31}   {:>4}x {:>5}/s   {:>7.1f} {:>10.1f} ms   {:>5.1f} %   {:>4.1f} ms   "
                 "{:>9.1f} {:>10.1f} ms   {:>6.1f}/s\n",
                 server.name, factor, rate, ms(goodput.accepted, 0.5), ms(goodput.accepted, 0.99),
-                100 * goodput.refused_share(), ms(goodput.refused, 0.99), ms(goodput.done, 0.5),
+                100 * goodput.rejected_share(), ms(goodput.rejected, 0.99), ms(goodput.done, 0.5),
                 ms(goodput.done, 0.99), goodput.in_time_per_second);
             std::fflush(stdout);
             fmt::print(csv, "{},{},{},{:.2f},{:.2f},{:.4f},{:.2f},{:.2f},{:.2f},{:.1f}\n",
                        server.name, factor, rate, ms(goodput.accepted, 0.5),
-                       ms(goodput.accepted, 0.99), goodput.refused_share(),
-                       ms(goodput.refused, 0.99), ms(goodput.done, 0.5), ms(goodput.done, 0.99),
+                       ms(goodput.accepted, 0.99), goodput.rejected_share(),
+                       ms(goodput.rejected, 0.99), ms(goodput.done, 0.5), ms(goodput.done, 0.99),
                        goodput.in_time_per_second);
         }
     }
@@ -222,30 +219,27 @@ int main(int argc, char** argv) {
     std::string only = "all";
     std::string list = "0.5,1,2,5,10";
     std::string file = "/dev/null";
-    std::string help = "all, or one";
-    for (const Overloaded& server : servers) {
-        help += fmt::format("; {}: {}", server.name, server.what);
-    }
-    CommandLine command_line{"Offers servers more than they can do, and counts what is of use."};
-    command_line.add("server", only, help);
+    CommandLine command_line{"Overloads servers, and counts the events that are done in time."};
+    command_line.add("server", only, "all, or one of: " + names_of(servers));
     command_line.add("--csv", file, "file for the rows");
-    command_line.add("--times", list, "what to offer, as multiples of what they can do");
-    command_line.add("--seconds", options.seconds, 1, 10, "to measure, for each row");
-    command_line.add("--work-ms", options.work_ms, 5ms, 100ms,
-                     "time that the work on an event takes");
+    command_line.add("--times", list, "loads to offer, as multiples of the capacity");
+    command_line.add("--seconds", options.seconds, 1, 10, "to measure for each row");
+    command_line.add("--work-ms", options.work_ms, 5ms, 100ms, "duration of the work on an event");
     command_line.parse(argc, argv);
     const std::vector<double> times = read_times(list);
     if (only != "all" && std::none_of(servers.begin(), servers.end(),
                                       [&](const Overloaded& s) { return s.name == only; })) {
-        fail(fmt::format("there is no '{}', but: all, {}", only, names_of(servers)));
+        fail(fmt::format("unknown server '{}'; choose one of: all, {}", only, names_of(servers)));
     }
-    // Where nobody is refused, all of them are there at a time; and what a process has open anyway.
+    // If a server rejects nothing, all clients may be connected at once. This process needs about
+    // 100 more descriptors.
     const double most = *std::max_element(times.begin(), times.end()) * options.capacity() *
                         static_cast<double>(filling.count() + options.seconds);
     const std::size_t descriptors_max = raise_descriptor_limit();
     if (most + 100 > static_cast<double>(descriptors_max)) {
-        fail(fmt::format("that is up to {:.0f} clients at a time, and there are {} descriptors",
-                         most, descriptors_max));
+        fail(fmt::format(
+            "--times needs up to {:.0f} connections, and this process may open {} descriptors",
+            most, descriptors_max));
     }
     std::FILE* const csv = open_csv(file);
     try {

@@ -25,7 +25,7 @@ Command command(std::string_view server, milliseconds work, milliseconds hold,
         server, fmt::format("--work-ms {} --hold-ms {} {}", work.count(), hold.count(), flags));
 }
 
-/// The two servers that differ in their locks alone.
+/// Two servers that differ only in their locks.
 struct Locks {
     std::string_view name;
     std::string_view server;
@@ -33,7 +33,7 @@ struct Locks {
 constexpr std::array<Locks, 2> locks{
     {{"lock", "stage07_contention"}, {"shards", "stage08_sharding"}}};
 
-/// How many of 5,000 events are accepted that come in 0.42 seconds, 200 of them at a time.
+/// How many of 5,000 events the server accepts that arrive within 0.42 seconds, 200 at a time.
 std::uint64_t accepted_of_burst(const Command& command) {
     ServerProcess server{command};
     LoadOptions load{.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'000};
@@ -43,17 +43,17 @@ std::uint64_t accepted_of_burst(const Command& command) {
     return run_load(server.target(), load).accepted;
 }
 
-/// The three things that the notes that this course grew from changed at a time, each of them alone
-/// and with the others.
-constexpr std::array<std::string_view, 3> factors{"shards for a lock", "a tenth of the work",
+/// The three changes that this course's original notes made together. We make each of them alone
+/// and combined with the others.
+constexpr std::array<std::string_view, 3> factors{"shards, not a lock", "a tenth of the work",
                                                   "ten times the queue"};
 struct FactorRow {
     std::array<bool, 3> changed;    // as in factors
     std::array<double, 3> figures;  // accepted, jobs a second, mean latency
 };
 
-/// What a factor does to a figure: the geometric mean of the four times that it was changed with
-/// all else equal. Its share is that of its logarithm, as factors multiply.
+/// Prints the effect of each factor on each figure: the geometric mean of the four ratios of rows
+/// that differ in that factor alone. Factors multiply, so the shares are of their logarithms.
 void print_factors(const std::vector<FactorRow>& rows) {
     const auto logarithm = [&](std::size_t factor, std::size_t figure) {
         double sum = 0;
@@ -62,7 +62,7 @@ void print_factors(const std::vector<FactorRow>& rows) {
         }
         return sum / 4;
     };
-    fmt::print("\nalone, on average     accepted        jobs a second   latency\n");
+    fmt::print("\neffect alone          accepted        jobs a second   latency\n");
     for (std::size_t factor = 0; factor < factors.size(); ++factor) {
         std::string line = fmt::format("{:<22}", factors[factor]);
         for (std::size_t figure = 0; figure < 3; ++figure) {
@@ -80,7 +80,6 @@ void print_factors(const std::vector<FactorRow>& rows) {
 
 }  // namespace
 
-/// How many jobs a second so many workers do that need one lock, or one of many.
 void measure_contention(const MeasureOptions& options, std::FILE* csv) {
     fmt::print("locks    workers   jobs a second    model   wait mean     wait p99\n");
     fmt::print(csv,
@@ -144,7 +143,6 @@ void measure_sharding(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
-/// What becomes of writing and of reading as there are more locks, with workers enough to see it.
 void measure_lock_granularity(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::array<std::string_view, 3>, 5> servers{
         {{"a mutex", "stage07_contention", ""},
@@ -153,7 +151,7 @@ void measure_lock_granularity(const MeasureOptions& options, std::FILE* csv) {
          {"64 shards", "stage08_sharding", "--shards 64"},
          {"a lock for each user", "stage08_variant_lock_per_user", ""}}};
     constexpr std::array<std::size_t, 3> users{10'000, 8, 1};
-    constexpr std::size_t clients = 10;  // of which all but one write, or all but one read
+    constexpr std::size_t clients = 10;  // all but one write, or all but one read
     fmt::print(
         "clients    users   locks                  jobs a second   queries a second          p50"
         "         p99\n");

@@ -23,32 +23,32 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// A server, and the load that its own client puts on it.
+/// A server, and the load of its stage's client.
 struct StageLoad {
-    int stage;
-    std::string_view server;
+    std::size_t stage;
     std::size_t requests;
     std::size_t at_a_time;
     bool keep_alive;
 };
-// The third also as those before it, to tell its connections that last from all else that is new.
-constexpr std::array<StageLoad, 6> stage_loads{{{1, "stage01_blocking", 5'000, 50, false},
-                                                {2, "stage02_async", 10'000, 200, false},
-                                                {3, "stage03_validation", 10'000, 200, false},
-                                                {3, "stage03_validation", 50'000, 200, true},
-                                                {4, "stage04_state", 8, 8, true},
-                                                {5, "stage05_backpressure", 100'000, 50, true}}};
+// Stage 3 runs twice, to separate the effect of keep-alive from its other changes.
+constexpr std::array<StageLoad, 6> stage_loads{
+    {{.stage = 1, .requests = 5'000, .at_a_time = 50, .keep_alive = false},
+     {.stage = 2, .requests = 10'000, .at_a_time = 200, .keep_alive = false},
+     {.stage = 3, .requests = 10'000, .at_a_time = 200, .keep_alive = false},
+     {.stage = 3, .requests = 50'000, .at_a_time = 200, .keep_alive = true},
+     {.stage = 4, .requests = 8, .at_a_time = 8, .keep_alive = true},
+     {.stage = 5, .requests = 100'000, .at_a_time = 50, .keep_alive = true}}};
 
 constexpr std::size_t probes_a_third = 40;
 constexpr auto probe_interval = 50ms;
 
-/// Asks a server again and again, whatever has become of the question before, and when each answer
-/// came: in the second third of the time beside silent clients.
+/// Sends a request every 50 ms, without waiting for earlier responses, and returns each response
+/// time. During the second third, idle clients are connected.
 std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::string_view server,
                                                                           std::size_t clients) {
     const ServerProcess process{our_server(server)};
     const Target& target = process.target();
-    probe(target, 5s);  // what the first request of all costs is not counted
+    probe(target, 5s);  // does not count the first request, which is slower
     std::list<Connection> silent;
     std::vector<std::future<std::optional<std::chrono::microseconds>>> probes;
     const auto start = steady_clock::now();
@@ -63,7 +63,7 @@ std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::s
         }
         probes.push_back(std::async(std::launch::async, [&target, due] {
             auto answered = probe(target, 10s);
-            if (answered) {  // its time counts from when it was due, however late it was sent
+            if (answered) {  // from when the request was due, even if it was sent late
                 answered = std::chrono::duration_cast<std::chrono::microseconds>(
                     steady_clock::now() - due);
             }
@@ -83,31 +83,31 @@ double mb(long kib) { return static_cast<double>(kib) / 1024; }
 
 void measure_stage_throughput(const MeasureOptions& options, std::FILE* csv) {
     fmt::print(
-        "stage   requests   at a time   connections   answers a second          p50          p99"
+        "stage   requests   in flight   connections        responses/s          p50          p99"
         "   accepted   rejected\n");
     fmt::print(csv,
                "stage,requests,at_a_time,connections,answers_per_second,p50_ms,p99_ms,accepted,"
                "rejected\n");
     for (std::size_t i = 0; i < std::min(stage_loads.size(), options.rows); ++i) {
-        const auto& [stage, name, requests, at_a_time, keep_alive] = stage_loads[i];
-        // The one in the middle of three, where it takes but a fraction of a second.
+        const auto& [stage, requests, at_a_time, keep_alive] = stage_loads[i];
+        // The median of three runs, unless a run takes more than a second.
         std::vector<LoadReport> reports;
         do {
-            const ServerProcess server{our_server(name)};
+            const ServerProcess server{our_server(course_servers.at(stage - 1).name)};
             reports.push_back(run_load(server.target(), {.requests = requests,
                                                          .concurrency = at_a_time,
                                                          .keep_alive = keep_alive,
                                                          .timeout_ms = 1min}));
             if (reports.back().accepted + reports.back().rejected != requests) {
                 throw std::runtime_error{
-                    fmt::format("stage {} left requests without an answer", stage)};
+                    fmt::format("stage {} did not answer all requests", stage)};
             }
         } while (reports.size() < 3 && reports.back().duration < 1s);
         std::sort(reports.begin(), reports.end(), [](const LoadReport& a, const LoadReport& b) {
             return a.answered_per_second() < b.answered_per_second();
         });
         const LoadReport& report = reports[reports.size() / 2];
-        const std::string_view connections = keep_alive ? "kept" : "one each";
+        const std::string_view connections = keep_alive ? "keep-alive" : "one each";
         const double rate = report.answered_per_second();
         const double p50 = in_ms(report.latency.quantile(0.5));
         const double p99 = in_ms(report.latency.quantile(0.99));
@@ -122,13 +122,12 @@ void measure_stage_throughput(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
-/// Fills queues, and waits for the last event that got in.
 void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::size_t, 5> capacities{10, 100, 1'000, 10'000, 100'000};
     constexpr std::size_t workers = 16;
     constexpr auto work = 4ms;
     fmt::print(
-        "capacity   workers   work   until the last was done        model   memory empty"
+        "capacity   workers   work    last event done after        model   memory empty"
         "      full\n");
     fmt::print(csv,
                "capacity,workers,work_ms,last_done_after_ms,model_ms,memory_empty_mb,"
@@ -141,8 +140,8 @@ void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
         const pid_t pid = server.process().pid();
         Account account{server.target()};
         const long empty = status_number(pid, "VmRSS");
-        // Much faster than the workers, and for a while after it is full: so the last event that
-        // gets in does so as the load ends, behind a full queue.
+        // Enough requests to fill the queue and to go on for a while, so that the server accepts
+        // the last event when the load ends and the queue is full.
         const LoadReport load =
             run_load(server.target(), {.requests = 2 * capacity + 2'000,
                                        .keep_alive = true,
@@ -151,10 +150,10 @@ void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
         const long full = status_number(pid, "VmRSS");
         const auto accepted = static_cast<std::int64_t>(load.accepted);
         if (load.rejected == 0 || account.wait_for(accepted) != accepted) {
-            throw std::runtime_error{"the queue was not full, or what it held was not done"};
+            throw std::runtime_error{"the queue was not full, or its events were not processed"};
         }
         const double waited = in_ms(steady_clock::now() - start);
-        // Little's law: what is waited for, by the rate; and then its own work.
+        // Little's law: the events before it, divided by the rate; then its own work.
         const double model = static_cast<double>(capacity) / workers * in_ms(work) + in_ms(work);
         fmt::print(
             "{:>8}   {:>7}   {} ms   {:>20.1f} ms   {:>7.1f} ms   {:>9.1f} MB   {:>4.1f} MB\n",
@@ -165,11 +164,10 @@ void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
-/// A hundred jobs that come at once, in more and more hands.
 void measure_workers(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::size_t, 5> workers{1, 2, 4, 8, 16};
     constexpr std::size_t jobs = 100;
-    fmt::print("workers   jobs     work   until the last was done   times as fast as one\n");
+    fmt::print("workers   jobs     work     last job done after                 speedup\n");
     fmt::print(csv, "workers,jobs,work_ms,last_done_after_ms,times_one\n");
     double one = 0;
     for (std::size_t i = 0; i < std::min(workers.size(), options.rows); ++i) {
@@ -178,7 +176,7 @@ void measure_workers(const MeasureOptions& options, std::FILE* csv) {
                                                     workers[i], options.work_ms.count(), jobs))};
         const Burst burst = run_burst(server.target(), jobs);
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
-            throw std::runtime_error{"not all jobs were accepted and done"};
+            throw std::runtime_error{"the server did not accept and process all jobs"};
         }
         const double took = in_ms(burst.took);
         one = i == 0 ? took : one;
@@ -190,15 +188,14 @@ void measure_workers(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
-/// Who answers beside 20 silent clients, and how fast.
 void measure_freeze(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::string_view, 2> servers{"stage01_blocking", "stage02_async"};
     constexpr std::size_t clients = 20;
-    fmt::print("stage   silent clients   probes   answered          p50          max\n");
+    fmt::print("stage     idle clients   probes   answered          p50          max\n");
     fmt::print(csv, "stage,silent_clients,at_ms,answered_after_ms\n");
     for (std::size_t i = 0; i < std::min(servers.size(), options.rows); ++i) {
         const auto answered = probe_beside_silent(servers[i], clients);
-        LatencyHistogram latency;  // of the third
+        LatencyHistogram latency;  // of this third
         for (std::size_t n = 0; n < answered.size(); ++n) {
             const std::size_t beside = n / probes_a_third == 1 ? clients : 0;
             if (answered[n]) {
@@ -217,14 +214,12 @@ void measure_freeze(const MeasureOptions& options, std::FILE* csv) {
     }
 }
 
-/// Read from /proc: descriptors, threads and resident memory; and whether it still answers beside
-/// so many connections that say nothing.
 void measure_connections(const MeasureOptions& options, std::FILE* csv) {
     constexpr std::array<std::string_view, 4> servers{"stage02_async", "thread_per_connection",
                                                       "thread_pool", "stage03_validation"};
     constexpr std::array<std::size_t, 2> counts{1'000, 10'000};
     fmt::print(
-        "server                  connections    held   threads   memory each   a probe beside\n");
+        "server                  connections    held   threads   memory each   probe response\n");
     fmt::print(csv, "server,connections,held,threads,kb_each,probe_ms\n");
     for (std::size_t i = 0; i < std::min(servers.size() * counts.size(), options.rows); ++i) {
         const std::string_view name = servers[i % servers.size()];

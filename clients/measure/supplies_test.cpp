@@ -3,7 +3,7 @@
 
 #include "clients/probe/black_box.hpp"
 
-// What tools say where the machine gives them too little.
+// Tools report missing descriptors and full disks.
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
@@ -17,12 +17,12 @@ struct Tool {
     Command command() const { return {program(name), arguments, more}; }
 };
 
-/// A server that a tool starts for itself.
+/// Flags with which a tool starts a server.
 std::vector<std::string> spawn(std::string_view name) {
     return {"--spawn", fmt::format("{} --port 0", shell_word(program(name)))};
 }
 
-/// Checks that a tool ended in one sentence, after whatever it had found before.
+/// Checks that a tool failed and printed one error, perhaps after other output.
 void check_sentence(std::string_view name, const std::string& output) {
     INFO(output);
     CHECK(output.ends_with("\nexit 2\n"));
@@ -33,7 +33,7 @@ void check_sentence(std::string_view name, const std::string& output) {
 
 }  // namespace
 
-TEST_CASE("A tool that lacks descriptors says so in one sentence", "[waits]") {
+TEST_CASE("A tool without enough descriptors fails with one sentence", "[waits]") {
     const std::vector<Tool> tools{
         {"attack", "3 --part 50 --only bodies"},
         {"bench", "--scenarios idle --idle-connections 1"},
@@ -60,13 +60,13 @@ TEST_CASE("A tool that lacks descriptors says so in one sentence", "[waits]") {
     }
 }
 
-TEST_CASE("A tool that runs out of descriptors in the middle says so, and blames no server",
+TEST_CASE("A tool that runs out of descriptors midway reports it, and does not blame the server",
           "[waits]") {
     const auto short_of = [](const Tool& tool, int limit) {
         return output_of(tool.command().run_by({"prlimit", fmt::format("--nofile={}", limit)}),
                          100s);
     };
-    // The server gets more than the client: a limit is inherited, and can be raised no more.
+    // Start the server first: with the client's limit it could not raise its own.
     ServerProcess server{server_command("stage02_async")};
     const std::string at = "--server " + server.target().name();
     const std::string load = short_of({"stage05_client", "--concurrency 50 " + at}, 20);
@@ -84,7 +84,7 @@ TEST_CASE("A tool that runs out of descriptors in the middle says so, and blames
 
 namespace {
 
-/// Checks that a tool fails whose --csv, or other flag for a file, names a full disk.
+/// Checks that a tool fails if its --csv, or another file, is on a full disk.
 void check_full_file(const Tool& tool) {
     const std::string output = output_of(tool.command());
     INFO(output);
@@ -92,7 +92,7 @@ void check_full_file(const Tool& tool) {
     CHECK(output.find(fmt::format("{}: can't write to /dev/full\n", tool.name)) != output.npos);
 }
 
-/// Checks that a tool fails whose standard output goes to a full disk.
+/// Checks that a tool fails if its standard output goes to a full disk.
 void check_full_output(const Tool& tool) {
     const std::string output =
         output_of(tool.command().run_by({"/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh"}), 60s);
@@ -103,7 +103,7 @@ void check_full_output(const Tool& tool) {
 
 }  // namespace
 
-TEST_CASE("A tool whose results can't be written fails in one sentence", "[waits]") {
+TEST_CASE("A tool that can't write its results fails with one sentence", "[waits]") {
     ServerProcess server{server_command("stage02_async")};
     const std::string at = "--server " + server.target().name();
     const Tool workers{"experiment", "workers --rows 1 --work-ms 10"};
@@ -115,7 +115,7 @@ TEST_CASE("A tool whose results can't be written fails in one sentence", "[waits
     check_full_output({"stage02_client", "--json --requests 10 " + at});
 }
 
-TEST_CASE("So does each of the others that writes a file", "[full]") {
+TEST_CASE("Every other tool fails if it can't write its file", "[full]") {
     check_full_file({"coroutines", "--divide 100 --rounds 1 --csv /dev/full"});
     check_full_file({"goodput", "stage10_shutdown --times 0.5 --seconds 1 --csv /dev/full"});
     check_full_file({"matrix", "--stage 2 --json /dev/full"});
@@ -124,7 +124,7 @@ TEST_CASE("So does each of the others that writes a file", "[full]") {
     check_full_file({"queue_benchmark", "--rounds 1 --csv /dev/full"});
 }
 
-TEST_CASE("So does each of the others whose output is lost", "[full]") {
+TEST_CASE("Every other tool fails if it can't write its output", "[full]") {
     check_full_output({"attack", "5 --part 50 --only places"});
     check_full_output({"coroutines", "--divide 100 --rounds 1"});
     check_full_output({"goodput", "stage10_shutdown --times 0.5 --seconds 1"});

@@ -1,5 +1,5 @@
-# Draws what `./lab bench contention` has measured: csv is the file to read, svg the one to write.
-# Grey on nothing can be read on a white page and on a black one.
+# Draws the rows of `./lab bench contention`: reads the file csv, writes the file svg.
+# Grey on a transparent background is readable on white and on black pages.
 set terminal svg size 720,640 font "sans-serif,14" dynamic
 set output svg
 set datafile separator ","
@@ -33,6 +33,6 @@ plot sharded(x) notitle dashtype 2 linecolor rgb grey linewidth 1.5, \
                          work_ms + hold_ms, hold_ms) dashtype 2 linecolor rgb grey linewidth 1.5, \
      "< grep ^shards, ".csv using 2:5 with linespoints linestyle 2 title "64 locks (stage 8)", \
      "< grep ^lock, ".csv using 2:5 with linespoints linestyle 1 title "one lock (stage 7)"
-set ylabel "mean wait for the lock, in ms"
+set ylabel "mean wait for the lock (ms)"
 plot "< grep ^shards, ".csv using 2:7 with linespoints linestyle 2 title "64 locks (stage 8)", \
      "< grep ^lock, ".csv using 2:7 with linespoints linestyle 1 title "one lock (stage 7)"

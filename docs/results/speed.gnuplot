@@ -1,6 +1,6 @@
-# Draws what `./lab bench` has measured: csv is the file to read, svg the one to write. A group of bars
-# for each load, each group with a scale of its own.
-# Grey on nothing can be read on a white page and on a black one.
+# Draws the rows of `./lab bench speed`: reads the file csv, writes the file svg. Each load has a group of
+# bars with its own scale.
+# Grey on a transparent background is readable on white and on black pages.
 set datafile separator ","
 loads = system("awk -F, 'NR > 1 && $3 != \"\" && !seen[$1]++ { print $1 }' ".csv)
 if (words(loads) == 0) exit  # nothing but idle connections
@@ -26,7 +26,7 @@ set linetype 6 linecolor rgb "#9b5de5"
 set linetype cycle 6
 
 set multiplot layout 1,words(loads) margins 0.03,0.98,0.2,0.8 spacing 0.04,0 \
-    title "microseconds of processor time for a request" textcolor rgb grey
+    title "CPU time of a request (µs)" textcolor rgb grey
 do for [load in loads] {
     set title load textcolor rgb grey
     rows = "< grep ^".load.", ".csv
