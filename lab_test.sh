@@ -46,7 +46,7 @@ refused "lab: unknown variant 'sleep' of stage 4; choose one of: answer-first, b
 refused "lab: unknown variant '' of stage 3; choose one of: clock-per-read, *" stress 3 --variant
 refused "lab: expected a stage's number, got '' *" check
 refused "check: *'false'*" check 1 --spawn false
-refused "gate: *'fly'*: pass, byte-by-byte, *" gate fly
+refused "gate: *'fly'*pass, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
 refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
@@ -54,7 +54,7 @@ refused "matrix: --spawn needs --stage: *" matrix --spawn true
 refused "lab: unknown part 'all'; choose one of: request, event, session" fuzz all
 refused "lab: fuzz takes a part and --seconds N, got 'event --seconds'" fuzz event --seconds
 refused "lab: no C++ file has a path that begins with 'stages'" lint stages
-refused "lab: no C++ file has a path that begins with 'stage0[1]'" lint 'stage0[1]' # no pattern
+refused "lab: no C++ file has a path that begins with 'stage0\\[1]'" lint 'stage0[1]' # not a pattern
 refused "lab: no C++ file has a path that begins with '--help'" lint --help
 refused "lab: there is no stage 99 *" attack 99
 refused "lab: build takes the names of targets, got '--help'" build --help

@@ -285,7 +285,7 @@ struct Scenario {
     std::string_view name;
     std::string what;
     std::size_t connections;
-    std::size_t at_a_time;        // requests in flight on each connection
+    std::size_t at_a_time = 1;    // requests in flight on each connection
     bool close = false;           // closes the connection after each response
     std::size_t first_stage = 0;  // that --stages measures with it; 0: none
 

@@ -48,7 +48,7 @@ std::vector<std::optional<std::chrono::microseconds>> probe_beside_silent(std::s
                                                                           std::size_t clients) {
     const ServerProcess process{our_server(server)};
     const Target& target = process.target();
-    probe(target, 5s);  // does not count the first request, which is slower
+    probe(target, 5s);  // not counted: the first request is slower
     std::list<Connection> silent;
     std::vector<std::future<std::optional<std::chrono::microseconds>>> probes;
     const auto start = steady_clock::now();
