@@ -137,7 +137,7 @@ Finding drain(const Target& target) {
     const std::chrono::duration<double> took = steady_clock::now() - start;
     const std::string end = ended ? fmt::format("it ended {:.2f} s later", took.count())
                                   : fmt::format("{} s later it had not ended", patience.count());
-    const auto after = last_words(*target.process);
+    const auto after = final_counts(*target.process);
     if (!after || !before) {
         return {false,
                 fmt::format("of {} accepted {} were done at the signal; {}, and gave no account",

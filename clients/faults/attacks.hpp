@@ -9,25 +9,28 @@
 
 namespace unfreeze {
 
-/// What came of an attack.
+/// The result of an attack.
 struct Outcome {
-    bool held = false;
-    std::optional<std::chrono::microseconds>
-        slowest;         // answer to an honest client; or one had none
-    std::string figure;  // "1000 at a time, gone after 4.4 s"
+    bool passed = false;
+
+    /// The longest response time of an honest client during the attack; empty if a response was
+    /// missing.
+    std::optional<std::chrono::microseconds> slowest;
+
+    std::string figure;  // "1000 open at most, all closed after 4.4 s"
 };
 
-/// What is done to a server on the open internet. It starts the server for itself, with limits that
-/// make it short. `part` divides its numbers of clients: 1 is the attack at full size.
+/// Starts a server, with short limits so that the attack is short, and treats it as hostile clients
+/// on the internet do. `part` divides the number of clients: 1 is the attack at full size.
 struct Attack {
     std::string_view name;
-    std::string_view what;
-    std::size_t first_stage;  // that holds
+    std::string_view description;
+    std::size_t first_stage;  // that passes
     Outcome (*run)(const std::string& server, std::size_t part);
 };
 
-/// All of them. They throw std::runtime_error where a server does not start, or a program is
-/// missing that they need.
-std::span<const Attack> all_attacks();
+/// All attacks. They throw std::runtime_error if the server does not start, or if a program that
+/// they need is not installed.
+[[nodiscard]] std::span<const Attack> all_attacks();
 
 }  // namespace unfreeze

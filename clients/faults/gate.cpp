@@ -1,72 +1,68 @@
-// A proxy that behaves as networks do: it stands between clients and a server, and passes bytes.
+// A fault-injecting TCP proxy between clients and a server.
 #include <fmt/format.h>
 
 #include <array>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "clients/faults/proxy.hpp"
+#include "clients/faults/fault_proxy.hpp"
 #include "clients/probe/choice.hpp"
 #include "clients/probe/process.hpp"
+#include "clients/probe/server_options.hpp"
 #include "common/command_line.hpp"
-#include "common/log.hpp"
 
 namespace {
 
 using namespace unfreeze;
 
-struct NamedVerb {
+struct NamedFault {
     std::string_view name;
-    Verb verb;
-    std::string_view what;
+    Fault fault;
+    std::string_view effect;
 };
-constexpr std::array<NamedVerb, 8> verbs{{
-    {"pass", Verb::pass, "nothing"},
-    {"byte-by-byte", Verb::byte_by_byte, "to the server, each byte is a write of its own"},
-    {"joined", Verb::joined, "to the server, what comes within --join-ms leaves in one write"},
-    {"delayed", Verb::delayed, "both ways, each piece leaves --delay-ms after it came"},
-    {"throttled", Verb::throttled, "both ways, --bytes-per-second pass and no more"},
-    {"reset", Verb::reset, "behind --after-bytes to the server, both connections are reset"},
-    {"half-closed", Verb::half_closed,
-     "behind --after-bytes to the server, it is told that no more will come; answers still pass"},
-    {"corrupted", Verb::corrupted, "to the server, one byte in --every-bytes is changed"},
+constexpr std::array<NamedFault, 8> faults{{
+    {"pass", Fault::pass, "none"},
+    {"split", Fault::split, "each byte of a request is written separately"},
+    {"join", Fault::join, "request bytes that arrive within --join-ms are written at once"},
+    {"delay", Fault::delay, "in both directions, bytes are forwarded --delay-ms late"},
+    {"throttle", Fault::throttle, "in both directions, at most --bytes-per-second"},
+    {"reset", Fault::reset, "after --after-bytes of requests, both connections are reset"},
+    {"half-close", Fault::half_close,
+     "after --after-bytes of requests, the server receives an end of stream; responses still pass"},
+    {"corrupt", Fault::corrupt, "one request byte in --every-bytes is changed"},
 }};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    GateOptions options;
-    std::string verb;
+    FaultProxyOptions options;
+    std::string fault;
     std::string server = options.server.name();
-    std::string list = "what becomes of the bytes:";
-    for (const NamedVerb& named : verbs) {
-        list += fmt::format("\n{}: {}", named.name, named.what);
+    std::string list = "the fault to inject:";
+    for (const NamedFault& named : faults) {
+        list += fmt::format("\n{}: {}", named.name, named.effect);
     }
-    CommandLine command_line{"Passes bytes between clients and a server, as a network would."};
-    command_line.add("verb", verb, list);
+    CommandLine command_line{
+        "Forwards bytes between clients and a server, and injects the faults of a network."};
+    command_line.add("fault", fault, list);
     command_line.add("--server", server, "HOST:PORT of the server");
     add_options(command_line, options.listen);
-    command_line.add("--join-ms", options.join_ms, "joined: how long bytes are gathered");
-    command_line.add("--delay-ms", options.delay_ms, "delayed: by how much");
+    command_line.add("--join-ms", options.join_ms, "join: how long to gather bytes");
+    command_line.add("--delay-ms", options.delay_ms, "delay: how long to hold back each piece");
     command_line.add("--bytes-per-second", options.bytes_per_second, 1, 1'000'000'000,
-                     "throttled: to how many, in each direction of each connection");
+                     "throttle: rate in each direction of each connection");
     command_line.add("--after-bytes", options.after_bytes, 0, 1'000'000'000,
-                     "reset, half-closed: so many of each connection arrive");
+                     "reset, half-close: request bytes of each connection that pass before it");
     command_line.add("--every-bytes", options.every_bytes, 1, 1'000'000'000,
-                     "corrupted: one in so many");
+                     "corrupt: change one byte in each block of this size");
     command_line.add("--seed", options.seed, 0, 1'000'000'000,
-                     "corrupted: which one, and into what; the same seed, the same bytes");
+                     "corrupt: chooses the bytes and their new values; repeatable");
     command_line.parse(argc, argv);
-    options.verb = choose("verb", verb, verbs).verb;
-    const std::optional<Target> target = parse_target(server);
-    if (!target) {
-        fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", server));
-    }
-    options.server = *target;
+    options.fault = choose("fault", fault, faults).fault;
+    options.server = parse_server_flag(server);
 
     raise_descriptor_limit();
     asio::io_context io{1};
-    Gate gate{io, options};
+    FaultProxy proxy{io, options};
     io.run();
 }

@@ -1,5 +1,5 @@
-// Keeps the last stage's server for a long time under clients of all kinds, ends it by SIGTERM in
-// their midst again and again, and checks that it loses nothing and keeps nothing.
+// Soaks the last stage's server: runs it under clients of all kinds, and stops it with SIGTERM
+// while they are active, again and again. Checks that it loses no accepted event and leaks nothing.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -11,6 +11,7 @@
 #include <list>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -30,69 +31,71 @@ using namespace unfreeze;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// Clients that all do what they do until they are to rest, without a connection, or to leave.
-class Crowd {
+/// Clients of all kinds, in one thread each. They are active until they are paused or stopped, and
+/// hold no connection while they are paused.
+class ClientMix {
 public:
-    /// The other constructor has made a whole object, so that the destructor ends the threads that
-    /// there are if there can't be another one.
-    explicit Crowd(const Target& target) : Crowd{target, Phase::rest} {
+    /// Delegates to a constructor that completes the object, so that the destructor ends the
+    /// threads that exist if another one can't be started.
+    explicit ClientMix(const Target& target) : ClientMix{target, Phase::paused} {
         for (std::size_t i = 0; i < 8; ++i) {
-            add(&Crowd::send_events);
+            add(&ClientMix::send_events);
         }
         for (std::size_t i = 0; i < 2; ++i) {
-            add(&Crowd::send_bursts);
-            add(&Crowd::send_nonsense);
-            add(&Crowd::drip);
-            add(&Crowd::vanish);
+            add(&ClientMix::send_bursts);
+            add(&ClientMix::send_malformed_requests);
+            add(&ClientMix::send_slow_head);
+            add(&ClientMix::disconnect_mid_request);
         }
-        add(&Crowd::say_nothing);
-        add(&Crowd::never_read);
-        add(&Crowd::read_counters);
+        add(&ClientMix::hold_idle_connections);
+        add(&ClientMix::never_read);
+        add(&ClientMix::read_counters);
     }
 
-    ~Crowd() {
-        set(Phase::leave);
+    ~ClientMix() {
+        enter(Phase::stopped);
         clients_.clear();
     }
 
-    Crowd(const Crowd&) = delete;
-    Crowd& operator=(const Crowd&) = delete;
+    ClientMix(const ClientMix&) = delete;
+    ClientMix& operator=(const ClientMix&) = delete;
 
-    /// Returns once the last one has dropped its connections.
-    void rest() {
-        set(Phase::rest);
+    /// Returns once all clients have closed their connections.
+    void pause() {
+        enter(Phase::paused);
         std::unique_lock lock{mutex_};
-        changed_.wait(lock, [this] { return resting_ == clients_.size(); });
+        changed_.wait(lock, [this] { return paused_ == clients_.size(); });
     }
 
-    void act() { set(Phase::act); }
+    void resume() { enter(Phase::active); }
 
-    /// What they have seen, while nobody acts any more.
-    struct Seen {
-        std::uint64_t accepted = 0;    // 2xx for an event
-        std::uint64_t rejected = 0;    // 503, as the queue was full or the server ended
-        std::uint64_t unanswered = 0;  // events whose answer never came
-        std::uint64_t refused = 0;     // nonsense, told so
-        std::uint64_t wrong = 0;       // nonsense accepted, counters that do not add up
-        LatencyHistogram latency;      // of events sent one at a time
+    struct Totals {
+        std::uint64_t accepted = 0;  // events with a 2xx response
+        std::uint64_t rejected = 0;  // events with a 503: the queue was full, or the server drained
+        std::uint64_t unanswered = 0;  // events without a response
+        std::uint64_t malformed = 0;   // malformed requests with a 4xx or 5xx response
+        std::uint64_t wrong = 0;   // malformed requests accepted, and counters that do not add up
+        LatencyHistogram latency;  // of events that are sent one at a time
     };
-    const Seen& seen() const { return seen_; }
+
+    /// Call this only while the clients are paused.
+    const Totals& totals() const { return totals_; }
 
 private:
-    enum class Phase { act, rest, leave };
+    enum class Phase { active, paused, stopped };
 
-    Crowd(const Target& target, Phase phase) : target_{target}, phase_{phase} {}
+    ClientMix(const Target& target, Phase phase) : target_{target}, phase_{phase} {}
 
-    void add(void (Crowd::*act_once)()) {
+    void add(void (ClientMix::*act_once)()) {
         clients_.emplace_back([this, act_once] {
             for (;;) {
                 {
                     std::unique_lock lock{mutex_};
-                    ++resting_;
+                    ++paused_;
                     changed_.notify_all();
-                    changed_.wait(lock, [this] { return phase_ != Phase::rest; });
-                    --resting_;
-                    if (phase_ == Phase::leave) {
+                    changed_.wait(lock, [this] { return phase_ != Phase::paused; });
+                    --paused_;
+                    if (phase_ == Phase::stopped) {
                         return;
                     }
                 }
@@ -101,37 +104,39 @@ private:
         });
     }
 
-    void set(Phase phase) {
+    void enter(Phase phase) {
         const std::lock_guard lock{mutex_};
         phase_ = phase;
         changed_.notify_all();
     }
 
-    /// Waits so long, or until nobody is to act any more; whether one still is.
-    bool acting_after(std::chrono::milliseconds pause) {
+    /// Waits for the delay, or until the clients are no longer active. Returns whether they are.
+    bool active_after(std::chrono::milliseconds delay) {
         std::unique_lock lock{mutex_};
-        return !changed_.wait_for(lock, pause, [this] { return phase_ != Phase::act; });
+        return !changed_.wait_for(lock, delay, [this] { return phase_ != Phase::active; });
     }
 
-    template <typename Count>
-    void count(Count count) {
+    template <typename Change>
+    void count(Change change) {
         const std::lock_guard lock{mutex_};
-        count(seen_);
+        change(totals_);
     }
 
-    /// Of an event: 0 where there is no answer.
+    /// Counts an event by the status of its response; 0 means no response.
     void count_event(int status) {
-        count([status](Seen& seen) {
-            ++(status / 100 == 2 ? seen.accepted : status == 503 ? seen.rejected : seen.unanswered);
+        count([status](Totals& totals) {
+            ++(status / 100 == 2 ? totals.accepted
+               : status == 503   ? totals.rejected
+                                 : totals.unanswered);
         });
     }
 
-    // Each of these is called again and again, and ends soon once nobody is to act.
+    // Each of these is called in a loop, and returns soon after the clients are paused or stopped.
 
-    /// An event without a response is not sent again, so that each event is counted once.
+    /// Never retries, so that each event is counted once.
     void send_events() {
         Connection connection{target_};
-        for (std::size_t n = 0; connection.connected() && acting_after(15ms); ++n) {
+        for (std::size_t n = 0; connection.connected() && active_after(15ms); ++n) {
             const auto start = steady_clock::now();
             connection.send(post(event_body(n)));
             const int status = status_of(connection.receive());
@@ -139,15 +144,15 @@ private:
             if (status == 0) {
                 break;
             }
-            count([&](Seen& seen) {
-                seen.latency.record(std::chrono::duration_cast<std::chrono::microseconds>(
+            count([&](Totals& totals) {
+                totals.latency.record(std::chrono::duration_cast<std::chrono::microseconds>(
                     steady_clock::now() - start));
             });
         }
-        acting_after(10ms);
+        active_after(10ms);
     }
 
-    /// More at once than the queue has places.
+    /// Pipelines more events than the queue holds.
     void send_bursts() {
         constexpr std::size_t events = 300;
         std::string bytes;
@@ -161,11 +166,11 @@ private:
                 count_event(status_of(connection.receive(n == 0 ? 5s : 1s)));
             }
         }
-        acting_after(500ms);
+        active_after(500ms);
     }
 
-    void send_nonsense() {
-        static const std::array<std::string, 8> nonsense{
+    void send_malformed_requests() {
+        static const std::array<std::string, 8> requests{
             "hello\r\n\r\n",
             post("{"),
             post(R"({"user":"a","action":"b","amount":1e3})"),
@@ -175,119 +180,123 @@ private:
             "POST / HTTP/1.1\r\nX: " + std::string(9'000, 'x'),
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n" +
                 std::string(50'000, 'x')};
-        for (const std::string& bytes : nonsense) {
+        for (const std::string& bytes : requests) {
             Connection connection{target_};
             connection.send(bytes);
             const int status = status_of(connection.receive());
-            count([status](Seen& seen) {
-                seen.refused += status >= 400 ? 1 : 0;
-                seen.wrong += status != 0 && status < 400 ? 1 : 0;
+            count([status](Totals& totals) {
+                totals.malformed += status >= 400 ? 1 : 0;
+                totals.wrong += status != 0 && status < 400 ? 1 : 0;
             });
-            if (!acting_after(20ms)) {
+            if (!active_after(20ms)) {
                 return;
             }
         }
     }
 
-    /// A head, byte by byte, for longer than the server has patience.
-    void drip() {
+    /// Sends a head byte by byte, for longer than the server's timeout.
+    void send_slow_head() {
         Connection connection{target_};
         connection.send("POST / HTTP/1.1\r\nX: ");
-        while (acting_after(50ms) && connection.send("x") && !connection.receive(0ms)) {
+        while (active_after(50ms) && connection.send("x") && !connection.receive(0ms)) {
         }
     }
 
-    /// In the middle of a request, at another byte each time.
-    void vanish() {
+    /// Resets in the middle of a request, at another byte each time.
+    void disconnect_mid_request() {
         const std::string request = post(event_body(0));
-        for (std::size_t bytes = 0; bytes < request.size() && acting_after(5ms); bytes += 7) {
+        for (std::size_t bytes = 0; bytes < request.size() && active_after(5ms); bytes += 7) {
             Connection connection{target_};
             connection.send(request.substr(0, bytes));
             connection.reset();
         }
     }
 
-    void say_nothing() {
-        std::list<Connection> silent;
-        while (silent.size() < 50) {
-            silent.emplace_back(target_);
+    void hold_idle_connections() {
+        std::list<Connection> idle;
+        while (idle.size() < 50) {
+            idle.emplace_back(target_);
         }
-        acting_after(800ms);
+        active_after(800ms);
     }
 
-    /// Asks for balances, and reads none of the answers.
+    /// Pipelines balance queries, and reads no response.
     void never_read() {
         std::string bytes;
         while (bytes.size() < 64 * 1024) {
             bytes += post(R"({"type":"balance","user":"nobody"})");
         }
         Connection connection{target_};
-        while (connection.send(bytes, 100ms) && acting_after(0ms)) {
+        while (connection.send(bytes, 100ms) && active_after(0ms)) {
         }
-        acting_after(500ms);
+        active_after(500ms);
     }
 
     void read_counters() {
         Connection connection{target_};
-        while (connection.connected() && acting_after(50ms)) {
+        while (connection.connected() && active_after(50ms)) {
             const auto counts = ask_for_counts(connection);
             if (!counts) {
                 break;
             }
-            count([&](Seen& seen) { seen.wrong += counts->add_up() ? 0 : 1; });
+            count([&](Totals& totals) { totals.wrong += counts->add_up() ? 0 : 1; });
         }
-        acting_after(10ms);
+        active_after(10ms);
     }
 
     const Target target_;
-    std::mutex mutex_;  // guards all below but the threads
+    std::mutex mutex_;  // guards all members below except the threads
     std::condition_variable changed_;
     Phase phase_;
-    std::size_t resting_ = 0;
-    Seen seen_;
+    std::size_t paused_ = 0;  // clients
+    Totals totals_;
     std::list<std::jthread> clients_;
 };
 
-/// That is noise: of what is held by allocators and by the kernel for us.
+/// The growth of memory per run that is noise of the allocator and of the kernel's accounting.
 constexpr long growth_kib_max = 256;
 
-/// What came of one life of the server, from its start to its end.
-struct Life {
-    Crowd::Seen seen;
-    long kib = 0;                  // of resident memory when the clients rested first ...
-    long growth_kib = 0;           // ... and by how much it had grown when they did so last
-    std::ptrdiff_t kept = 0;       // descriptors that it still had when they rested
-    std::optional<Counts> counts;  // its last words
+/// One run of the server, from its start to its exit.
+struct Run {
+    ClientMix::Totals totals;
+    long kib = 0;                  // resident memory in the first pause
+    long growth_kib = 0;           // from the first pause to the last one
+    std::ptrdiff_t leaked = 0;     // descriptors that stayed open in a pause
+    std::optional<Counts> counts;  // the last ones that the server printed
     std::optional<int> exit_status;
 
-    /// How many accepted events it has not worked on; or worked on, though no client sent them.
+    /// Accepted events that the server did not process.
     std::uint64_t lost() const {
-        return counts ? seen.accepted - std::min(seen.accepted, counts->processed) : seen.accepted;
+        return counts ? totals.accepted - std::min(totals.accepted, counts->processed)
+                      : totals.accepted;
     }
-    std::uint64_t invented() const {
-        const std::uint64_t sent = seen.accepted + seen.unanswered;
+
+    /// Processed events that no client sent.
+    std::uint64_t unsent() const {
+        const std::uint64_t sent = totals.accepted + totals.unanswered;
         return counts && counts->processed > sent ? counts->processed - sent : 0;
     }
 
-    bool held() const {
+    bool passed() const {
         return exit_status == 0 && counts && counts->pending == 0 && counts->add_up() &&
-               lost() == 0 && invented() == 0 && kept == 0 && seen.wrong == 0 && seen.accepted > 0;
+               lost() == 0 && unsent() == 0 && leaked == 0 && totals.wrong == 0 &&
+               totals.accepted > 0;
     }
 };
 
-/// Until many events wait for a worker: the end is to come then, and not in a quiet moment.
-void wait_for_much_to_lose(const Target& target) {
+/// Waits up to ten seconds until many events are queued, so that SIGTERM finds events to lose.
+void wait_for_queued_events(const Target& target) {
     Connection connection{target};
-    const auto give_up = steady_clock::now() + 10s;
+    const auto deadline = steady_clock::now() + 10s;
     std::optional<Counts> counts;
     do {
         counts = ask_for_counts(connection);
-    } while (counts && counts->pending < 50 && steady_clock::now() < give_up);
+    } while (counts && counts->pending < 50 && steady_clock::now() < deadline);
 }
 
-Life live(const std::string& name, std::chrono::seconds life_time) {
-    constexpr int rests = 3;
-    Life life;
+Run run_once(const std::string& name, std::chrono::seconds duration) {
+    constexpr int pauses = 3;
+    Run run;
     ServerProcess server{our_server(
         name,
         "--workers 4 --work-ms 2 --hold-ms 0 --idle-ms 1000 --head-ms 1000 --body-ms 1000 "
@@ -295,31 +304,31 @@ Life live(const std::string& name, std::chrono::seconds life_time) {
     const pid_t pid = server.process().pid();
     const std::ptrdiff_t before = descriptors(pid);
     {
-        Crowd crowd{server.target()};
-        for (int rest = 1; rest <= rests; ++rest) {
-            crowd.act();
-            std::this_thread::sleep_for(life_time / (rests + 1.0));
-            crowd.rest();
+        ClientMix clients{server.target()};
+        for (int pause = 1; pause <= pauses; ++pause) {
+            clients.resume();
+            std::this_thread::sleep_for(duration / (pauses + 1.0));
+            clients.pause();
             const auto deadline = steady_clock::now() + 10s;
             while (descriptors(pid) > before && steady_clock::now() < deadline) {
-                std::this_thread::sleep_for(10ms);  // /proc can't be waited on
+                std::this_thread::sleep_for(10ms);  // /proc can only be polled
             }
-            life.kept = std::max(life.kept, descriptors(pid) - before);
+            run.leaked = std::max(run.leaked, descriptors(pid) - before);
             const long kib = status_number(pid, "VmRSS");
-            life.kib = rest == 1 ? kib : life.kib;
-            life.growth_kib = kib - life.kib;
+            run.kib = pause == 1 ? kib : run.kib;
+            run.growth_kib = kib - run.kib;
         }
-        crowd.act();
-        std::this_thread::sleep_for(life_time / (rests + 1.0));
-        wait_for_much_to_lose(server.target());
+        clients.resume();
+        std::this_thread::sleep_for(duration / (pauses + 1.0));
+        wait_for_queued_events(server.target());
         kill(pid, SIGTERM);
         server.process().wait_for_end(30s);
-        crowd.rest();
-        life.seen = crowd.seen();
+        clients.pause();
+        run.totals = clients.totals();
     }
-    life.exit_status = server.process().exit_status();
-    life.counts = last_words(server.process());
-    return life;
+    run.exit_status = server.process().exit_status();
+    run.counts = final_counts(server.process());
+    return run;
 }
 
 template <typename Number>
@@ -331,55 +340,60 @@ Number median(std::vector<Number> numbers) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::size_t lives = 30;
-    std::size_t life_seconds = 60;
+    std::size_t runs = 30;
+    std::size_t run_seconds = 60;
     std::string name = "stage10_shutdown";
-    CommandLine command_line{"Soaks the last stage's server, and ends it again and again."};
-    command_line.add("--lives", lives, 1, 10'000, "from a start to a SIGTERM each");
-    command_line.add("--life-seconds", life_seconds, 4, 3'600, "how long one is");
-    command_line.add("--program", name, "that is soaked; it lies beside this one");
+    CommandLine command_line{"Soaks the last stage's server, and stops it again and again."};
+    command_line.add("--runs", runs, 1, 10'000, "each from a start to a SIGTERM");
+    command_line.add("--run-seconds", run_seconds, 4, 3'600, "duration of a run");
+    command_line.add("--program", name, "the server, a program in the same directory as this one");
     command_line.parse(argc, argv);
 
     raise_descriptor_limit();
     fmt::print(
-        "life   accepted   rejected   unanswered   refused   lost       p50       p99     memory  "
-        " growth   kept   exit\n");
-    std::vector<Life> all;
+        " run   accepted   rejected   unanswered   malformed   lost         p50         p99     "
+        "memory     growth   leaked   exit\n");
+    std::vector<Run> all;
     try {
-        while (all.size() < lives) {
-            const Life& life = all.emplace_back(live(name, std::chrono::seconds{life_seconds}));
+        while (all.size() < runs) {
+            const Run& run = all.emplace_back(run_once(name, std::chrono::seconds{run_seconds}));
             fmt::print(
-                "{:>4}   {:>8}   {:>8}   {:>10}   {:>7}   {:>4}   {:>4.2f} ms   {:>4.2f} ms   "
-                "{:>4.1f} MB   {:>3} kB   {:>4}   {:>4}{}\n",
-                all.size(), life.seen.accepted, life.seen.rejected, life.seen.unanswered,
-                life.seen.refused, life.lost(), in_ms(life.seen.latency.quantile(0.5)),
-                in_ms(life.seen.latency.quantile(0.99)),
-                static_cast<double>(life.kib) * 1.024 / 1000, life.growth_kib, life.kept,
-                life.exit_status.value_or(-1), life.held() ? "" : "   DID NOT HOLD");
+                "{:>4}   {:>8}   {:>8}   {:>10}   {:>9}   {:>4}   {:>6.2f} ms   {:>6.2f} ms   "
+                "{:>5.1f} MB   {:>5} kB   {:>6}   {:>4}{}\n",
+                all.size(), run.totals.accepted, run.totals.rejected, run.totals.unanswered,
+                run.totals.malformed, run.lost(), in_ms(run.totals.latency.quantile(0.5)),
+                in_ms(run.totals.latency.quantile(0.99)),
+                static_cast<double>(run.kib) * 1.024 / 1000, run.growth_kib, run.leaked,
+                run.exit_status.value_or(-1), run.passed() ? "" : "   FAIL");
             std::fflush(stdout);
         }
     } catch (const std::exception& error) {
-        fail(fmt::format("no life of the server: {}", error.what()));
+        fail(fmt::format("can't run '{}': {}", name, error.what()));
     }
 
-    // The middle one of all lives, so that one that the machine disturbed is not what counts.
+    // Medians, so that one run that the machine disturbed does not decide.
     std::vector<long> growths;
-    std::vector<double> first;
-    std::vector<double> last;
+    std::vector<double> first_half;
+    std::vector<double> second_half;
     for (std::size_t i = 0; i < all.size(); ++i) {
         growths.push_back(all[i].growth_kib);
-        (i < (all.size() + 1) / 2 ? first : last)
-            .push_back(in_ms(all[i].seen.latency.quantile(0.5)));
+        (i < (all.size() + 1) / 2 ? first_half : second_half)
+            .push_back(in_ms(all[i].totals.latency.quantile(0.5)));
     }
-    const double drift = last.empty() ? 1 : median(last) / median(first);
-    const auto held = std::count_if(all.begin(), all.end(), [](const Life& l) { return l.held(); });
-    const bool warm = life_seconds >= 30 && !sanitized;  // it has all the memory that it ever needs
+    const double drift = second_half.empty() ? 1 : median(second_half) / median(first_half);
+    const auto passed =
+        std::count_if(all.begin(), all.end(), [](const Run& run) { return run.passed(); });
+    const bool warm = run_seconds >= 30 && !sanitized;  // memory has reached its final size
     const bool good =
-        held == std::ssize(all) && (!warm || median(growths) <= growth_kib_max) && drift < 2;
+        passed == std::ssize(all) && (!warm || median(growths) <= growth_kib_max) && drift < 2;
     fmt::print(
-        "memory grew by {} kB in a life, p50 by {:+.0f} % from the first half to the second\n",
+        "median growth {} kB per run; p50 changed by {:+.0f} % from the first half of the "
+        "runs to the second\n",
         median(growths), (drift - 1) * 100);
-    fmt::print("verdict: {} of {} lives held{}\n", held, all.size(), good ? "" : ": NOT GOOD");
+    const std::string_view failure = good                       ? ""
+                                     : passed < std::ssize(all) ? "FAIL: "
+                                                                : "FAIL, memory or p50 grew: ";
+    fmt::print("verdict: {}{} of {} runs passed\n", failure, passed, all.size());
     finish_output();
     return good ? 0 : 1;
 }

@@ -332,7 +332,7 @@ TEST_CASE("A measurement fails if its server ends") {
         server_command("stage07_contention", "--work-ms 10 --hold-ms 10 --queue-capacity 10")
             .run_by({"timeout", "2"});
     CHECK_THROWS_WITH(measure_overload({.command = command, .span = 5s}),
-                      "it ended or fell silent while it was measured");
+                      "the server exited or printed nothing while it was measured");
 }
 
 TEST_CASE("The stage 7 client prints no table of workers with --json or --until-done") {

@@ -35,7 +35,7 @@ void check_sentence(std::string_view name, const std::string& output) {
 
 TEST_CASE("A tool without enough descriptors fails with one sentence", "[waits]") {
     const std::vector<Tool> tools{
-        {"attack", "3 --part 50 --only bodies"},
+        {"attack", "3 --part 50 --only unfinished-bodies"},
         {"bench", "--scenarios idle --idle-connections 1"},
         {"check", "2", spawn("stage02_async")},
         {"coroutines", "--divide 100 --rounds 1"},
@@ -44,7 +44,7 @@ TEST_CASE("A tool without enough descriptors fails with one sentence", "[waits]"
         {"gate", "pass --port 0 --server 127.0.0.1:1"},
         {"goodput", "--seconds 1"},
         {"matrix", "--stage 3"},
-        {"soak", "--lives 1 --life-seconds 4"},
+        {"soak", "--runs 1 --run-seconds 4"},
         {"stage05_client", "--concurrency 50", spawn("stage05_backpressure")},
     };
     for (const Tool& tool : tools) {
@@ -72,14 +72,14 @@ TEST_CASE("A tool that runs out of descriptors midway reports it, and does not b
     const std::string load = short_of({"stage05_client", "--concurrency 50 " + at}, 20);
     check_sentence("stage05_client", load);
     CHECK(
-        load.ends_with("\nstage05_client: no more connections can be opened: Too many open files"
+        load.ends_with("\nstage05_client: can't open another connection: Too many open files"
                        "\nexit 2\n"));
     CHECK(load.find("accepted") == load.npos);
     check_sentence("stage02_client", short_of({"stage02_client", at}, 20));
     check_sentence("check", short_of({"check", "2 " + at}, 10));
     check_sentence("freeze", short_of({"freeze", at}, 20));
     check_sentence("matrix", short_of({"matrix", "--stage 2 --side-by-side 8"}, 24));
-    check_sentence("soak", short_of({"soak", "--lives 1 --life-seconds 4"}, 30));
+    check_sentence("soak", short_of({"soak", "--runs 1 --run-seconds 4"}, 30));
 }
 
 namespace {
@@ -125,11 +125,11 @@ TEST_CASE("Every other tool fails if it can't write its file", "[full]") {
 }
 
 TEST_CASE("Every other tool fails if it can't write its output", "[full]") {
-    check_full_output({"attack", "5 --part 50 --only places"});
+    check_full_output({"attack", "5 --part 50 --only connection-limit"});
     check_full_output({"coroutines", "--divide 100 --rounds 1"});
     check_full_output({"goodput", "stage10_shutdown --times 0.5 --seconds 1"});
     check_full_output({"matrix", "--stage 2"});
     check_full_output({"metrics_benchmark", "counters --rounds 1"});
     check_full_output({"queue_benchmark", "--rounds 1"});
-    check_full_output({"soak", "--lives 1 --life-seconds 4"});
+    check_full_output({"soak", "--runs 1 --run-seconds 4"});
 }

@@ -16,8 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// Between two looks: a balance can be asked for and not waited on.
-constexpr auto look_again_after = 2ms;
+/// The time between two balance queries: a balance can only be polled.
+constexpr auto poll_interval = 2ms;
 
 std::string random_name() {
     std::random_device random;
@@ -53,12 +53,12 @@ std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
     constexpr std::string_view name = R"("balance":)";
     const std::string query =
         post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n");
-    const auto deadline = steady_clock::now() + default_patience;
+    const auto deadline = steady_clock::now() + default_timeout;
     std::optional<ReceivedResponse> response;
-    do {  // 503: a lock was held for too long
+    do {  // 503: another request held the lock for too long
         Connection connection{target_};
         connection.send(query);
-        response = connection.receive(default_patience);
+        response = connection.receive(default_timeout);
     } while (status_of(response) == 503 && steady_clock::now() < deadline);
     const std::size_t at = response ? response->body.find(name) : std::string::npos;
     if (at == std::string::npos) {
@@ -72,11 +72,11 @@ std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
 }
 
 std::optional<std::int64_t> Account::wait_for(std::int64_t balance,
-                                              std::chrono::milliseconds patience) {
+                                              std::chrono::milliseconds timeout) {
     auto last = this->balance();
     auto changed = steady_clock::now();
-    while (last && *last != balance && steady_clock::now() < changed + patience) {
-        std::this_thread::sleep_for(look_again_after);
+    while (last && *last != balance && steady_clock::now() < changed + timeout) {
+        std::this_thread::sleep_for(poll_interval);
         const auto now = this->balance();
         changed = now == last ? changed : steady_clock::now();
         last = now;
@@ -84,43 +84,43 @@ std::optional<std::int64_t> Account::wait_for(std::int64_t balance,
     return last;
 }
 
-bool wait_until_idle(const Target& target, std::chrono::milliseconds patience) {
-    const auto deadline = steady_clock::now() + patience;
+bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout) {
+    const auto deadline = steady_clock::now() + timeout;
     Account account{target};
     bool accepted = false;
     while (account.balance() && !accepted && steady_clock::now() < deadline) {
         Connection connection{target};
         connection.send(post(account.event(1)));
-        const auto response = connection.receive(patience);
+        const auto response = connection.receive(timeout);
         accepted = response && response->status / 100 == 2;
-        std::this_thread::sleep_for(accepted ? 0ms : look_again_after);
+        std::this_thread::sleep_for(accepted ? 0ms : poll_interval);
     }
-    return accepted && account.wait_for(1, patience) == 1;
+    return accepted && account.wait_for(1, timeout) == 1;
 }
 
 std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
-    constexpr auto patience = 1min;
-    if (!wait_until_idle(target, patience)) {
+    constexpr auto timeout = 1min;
+    if (!wait_until_idle(target, timeout)) {
         return std::nullopt;
     }
     const auto start = steady_clock::now();
-    if (!wait_until_idle(target, patience)) {
+    if (!wait_until_idle(target, timeout)) {
         return std::nullopt;
     }
     return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
 }
 
 Burst run_burst(const Target& target, std::size_t events, std::size_t users,
-                std::chrono::milliseconds patience) {
+                std::chrono::milliseconds timeout) {
     Account account{target, users};
     const auto start = steady_clock::now();
     const LoadReport load =
         run_load(target, {.requests = events,
                           .concurrency = events,
-                          .timeout_ms = patience,
+                          .timeout_ms = timeout,
                           .body = [&](std::size_t n) { return account.event(1, n); }});
     Burst burst{.accepted = static_cast<std::int64_t>(load.accepted)};
-    burst.done = account.wait_for(burst.accepted, patience) == burst.accepted;
+    burst.done = account.wait_for(burst.accepted, timeout) == burst.accepted;
     burst.took = steady_clock::now() - start;
     return burst;
 }

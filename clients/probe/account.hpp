@@ -11,26 +11,26 @@
 
 namespace unfreeze {
 
-/// A user that nobody else uses, or several. The balance, or their sum, shows from outside what has
-/// become of the events sent in their name: an accepted event is one thing, an event that has been
-/// worked on another.
+/// One user or several, which no other client uses. A client sees only from their balance which of
+/// the accepted events the server has processed.
 class Account {
 public:
     explicit Account(const Target& target, std::size_t users = 1);
 
-    /// The body of an event that adds so much for the n-th user, or, as they take turns, for a
-    /// further one.
-    std::string event(std::int64_t amount, std::size_t n = 0) const;
+    /// The body of an event that adds `amount` to the balance. If there are several users, event n
+    /// is for user n modulo their number.
+    [[nodiscard]] std::string event(std::int64_t amount, std::size_t n = 0) const;
 
-    /// What the server says; nothing where it tells no balances, as before stage 4.
-    std::optional<std::int64_t> balance() const;
+    /// The sum of the users' balances, or nothing if the server does not report balances, as
+    /// stages 1 to 3 do not.
+    [[nodiscard]] std::optional<std::int64_t> balance() const;
 
-    /// Waits for the balance as long as it is underway, and gives the last one seen: the wait ends
-    /// too when nothing has changed for `patience`.
+    /// Polls until the balance is the given one, or has not changed for `timeout`. Returns its last
+    /// value.
     std::optional<std::int64_t> wait_for(std::int64_t balance,
-                                         std::chrono::milliseconds patience = default_patience);
+                                         std::chrono::milliseconds timeout = default_timeout);
 
-    static constexpr std::chrono::milliseconds default_patience{3'000};
+    static constexpr std::chrono::milliseconds default_timeout{3'000};
 
 private:
     std::optional<std::int64_t> balance_of(const std::string& user) const;
@@ -39,25 +39,25 @@ private:
     std::vector<std::string> users_;
 };
 
-/// Waits until an event gets in and has been worked on, and with it all that was accepted before,
-/// but for what other workers have in hand. False where that takes longer than `patience`, or where
-/// no balances are told.
-bool wait_until_idle(const Target& target, std::chrono::milliseconds patience);
+/// Sends an event until the server accepts it, and waits until it is processed. By then all events
+/// accepted earlier are processed, or in progress in other workers. Returns false if that takes
+/// longer than `timeout`, or if the server does not report balances.
+bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout);
 
-/// How long an event takes from its sending until it shows in the balance, on an idle server: the
-/// work's own time. Nothing where it never does.
-std::optional<std::chrono::microseconds> time_one_event(const Target& target);
+/// The time from sending an event to an idle server until it shows in the balance, which is the
+/// duration of the work. Returns nothing if it never shows.
+[[nodiscard]] std::optional<std::chrono::microseconds> time_one_event(const Target& target);
 
-/// What became of events that were all sent at once.
+/// The result of events sent at once.
 struct Burst {
     std::int64_t accepted = 0;
-    bool done = false;                      // all that were accepted, in time
-    std::chrono::duration<double> took{0};  // seconds, from the first sent to the last done
+    bool done = false;                      // all accepted events were processed in time
+    std::chrono::duration<double> took{0};  // seconds, from the first send to the last event done
 };
 
-/// Sends so many events at once, of users that take turns, and waits for what is accepted to be
-/// worked on as long as something is, and `patience` beyond.
-Burst run_burst(const Target& target, std::size_t events, std::size_t users = 1,
-                std::chrono::milliseconds patience = Account::default_patience);
+/// Sends `events` events at once, for `users` users in turn. Waits until all accepted ones are
+/// processed, or until none has been processed for `timeout`.
+[[nodiscard]] Burst run_burst(const Target& target, std::size_t events, std::size_t users = 1,
+                              std::chrono::milliseconds timeout = Account::default_timeout);
 
 }  // namespace unfreeze

@@ -17,10 +17,10 @@
 #include "common/catch.hpp"
 #include "common/source_tree.hpp"
 
-// For tests that treat a program as its users do: from outside.
+// For tests that run a program as its users do.
 namespace unfreeze {
 
-/// A word as it is written in a line for a shell, whatever it holds.
+/// Quotes a word for a shell.
 inline std::string shell_word(std::string_view word) {
     std::string text = "'";
     for (const char c : word) {
@@ -29,21 +29,22 @@ inline std::string shell_word(std::string_view word) {
     return text + "'";
 }
 
-/// Waits for the end of a command, and returns what it has printed and then "exit N".
-inline std::string output_with_exit_status(Process& process, std::chrono::seconds patience) {
-    CHECK(process.wait_for_end_of_output(patience));
-    CHECK(process.wait_for_end(std::chrono::seconds{5}));  // it ends a moment after its output
+/// Waits until a command exits. Returns its output, followed by a line "exit N".
+inline std::string output_with_exit_status(Process& process, std::chrono::seconds timeout) {
+    CHECK(process.wait_for_end_of_output(timeout));
+    CHECK(process.wait_for_end(
+        std::chrono::seconds{5}));  // the process ends shortly after its output
     return fmt::format("{}exit {}\n", process.output(), process.exit_status().value_or(-1));
 }
 
-/// What a command prints on both streams, and then "exit N".
+/// Runs a command. Returns both output streams, followed by a line "exit N".
 inline std::string output_of(const Command& command,
-                             std::chrono::seconds patience = std::chrono::seconds{30}) {
+                             std::chrono::seconds timeout = std::chrono::seconds{30}) {
     Process process{command.with(Output::kept_with_errors)};
-    return output_with_exit_status(process, patience);
+    return output_with_exit_status(process, timeout);
 }
 
-/// What every server owes whoever starts it wrongly: one sentence and exit status 2.
+/// Checks that a server started with wrong flags prints one sentence and exits with 2.
 inline void check_start_errors(std::string_view name) {
     ServerProcess first{server_command(name)};
     const std::string in_use =
@@ -51,21 +52,21 @@ inline void check_start_errors(std::string_view name) {
     CHECK(in_use == fmt::format("{}: 127.0.0.1:{} is in use: end the server that has it, or choose "
                                 "another --port\nexit 2\n",
                                 name, first.target().port));
-    const auto sentence_for = [&](std::string_view flags, std::string_view sentence) {
+    const auto check_sentence = [&](std::string_view flags, std::string_view sentence) {
         CHECK(output_of({program(name), flags}) ==
               fmt::format("{}: {} (see --help)\nexit 2\n", name, sentence));
     };
-    sentence_for("--prot", "unknown flag '--prot'");
-    sentence_for("--prot=1", "unknown flag '--prot'");
-    sentence_for("1", "unexpected argument '1'");
-    sentence_for("--port", "--port: expected a value");
-    sentence_for("--port 1 --port 2", "--port: expected one value, got 2");
+    check_sentence("--prot", "unknown flag '--prot'");
+    check_sentence("--prot=1", "unknown flag '--prot'");
+    check_sentence("1", "unexpected argument '1'");
+    check_sentence("--port", "--port: expected a value");
+    check_sentence("--port 1 --port 2", "--port: expected one value, got 2");
     for (const char* const port : {"65536", "-1", "+1", "010", "0x50", "80.0", "http"}) {
-        sentence_for(
+        check_sentence(
             fmt::format("--port {}", port),
             fmt::format("--port: expected a whole number from 0 to 65535, got '{}'", port));
     }
-    sentence_for("--host 127.1", "--host: expected an address, got '127.1'");
+    check_sentence("--host 127.1", "--host: expected an address, got '127.1'");
     CHECK(output_of({program(name), "--host 192.0.2.1 --port 0"}) ==
           fmt::format("{}: can't listen on 192.0.2.1:0: Cannot assign requested address\nexit 2\n",
                       name));

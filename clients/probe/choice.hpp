@@ -10,9 +10,9 @@
 
 namespace unfreeze {
 
-/// "pass, joined, delayed": what there is to choose from. Each has a name.
+/// Lists the names of the choices: "pass, split, join". Each choice has a member `name`.
 template <typename Choices>
-std::string names_of(const Choices& choices) {
+[[nodiscard]] std::string names_of(const Choices& choices) {
     std::string names;
     for (const auto& choice : choices) {
         names += fmt::format("{}{}", names.empty() ? "" : ", ", choice.name);
@@ -20,14 +20,15 @@ std::string names_of(const Choices& choices) {
     return names;
 }
 
-/// The one of that name; exits with 2 and a sentence where there is none. `kind` is what they are:
-/// "verb".
+/// Returns the choice of that name. If there is none, prints an error that lists the names, and
+/// exits with 2. `kind` says what the choices are, such as "fault".
 template <typename Choices>
-const auto& choose(std::string_view kind, std::string_view name, const Choices& choices) {
+[[nodiscard]] const auto& choose(std::string_view kind, std::string_view name,
+                                 const Choices& choices) {
     const auto chosen =
         std::find_if(choices.begin(), choices.end(), [&](const auto& c) { return c.name == name; });
     if (chosen == choices.end()) {
-        fail(fmt::format("there is no {} '{}', but: {}", kind, name, names_of(choices)));
+        fail(fmt::format("unknown {} '{}'; choose one of: {}", kind, name, names_of(choices)));
     }
     return *chosen;
 }

@@ -11,7 +11,7 @@ void open_socket(asio::ip::tcp::socket& socket, const Target& target) {
     asio::error_code error;
     socket.open(target.endpoint().protocol(), error);
     if (error) {
-        throw std::system_error{error, "no more connections can be opened"};
+        throw std::system_error{error, "can't open another connection"};
     }
 }
 
@@ -22,23 +22,23 @@ void Connection::connect() {
     asio::error_code error = asio::error::timed_out;
     socket_.async_connect(target_.endpoint(),
                           [&](const asio::error_code& result) { error = result; });
-    connected_ = within(default_patience) && !error;
+    connected_ = run(default_timeout) && !error;
 }
 
-bool Connection::send(std::string_view bytes, std::chrono::milliseconds patience) {
+bool Connection::send(std::string_view bytes, std::chrono::milliseconds timeout) {
     if (closed_) {
         return false;
     }
     asio::error_code error;
     asio::async_write(socket_, asio::buffer(bytes),
                       [&](const asio::error_code& result, std::size_t) { error = result; });
-    const bool in_time = within(patience);
+    const bool in_time = run(timeout);
     closed_ = in_time && error;
     return in_time && !error;
 }
 
-std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds timeout) {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
     std::array<char, 16 * 1024> buffer;
     for (;;) {
         ResponseParser::Result result = parser_.next();
@@ -50,7 +50,7 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
                                         error = e;
                                         bytes = n;
                                     });
-            const bool in_time = within(std::chrono::duration_cast<std::chrono::milliseconds>(
+            const bool in_time = run(std::chrono::duration_cast<std::chrono::milliseconds>(
                 deadline - std::chrono::steady_clock::now()));
             parser_.feed({buffer.data(), bytes});
             unanswered_bytes_ += bytes;
@@ -73,12 +73,14 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds pa
 }
 
 std::optional<ReceivedResponse> Connection::exchange(std::string_view request,
-                                                     std::chrono::milliseconds patience) {
+                                                     std::chrono::milliseconds timeout) {
     const bool reused = responses_ > 0;
-    // A server may refuse before it has read everything: an error in sending is no answer yet.
-    send(request, patience);
-    std::optional<ReceivedResponse> response = receive(patience);
-    if (!response && reused && ended_ && unanswered_bytes_ == 0) {
+    // Receives even if sending fails: a server may reject a request before it has read all of it.
+    send(request, timeout);
+    std::optional<ReceivedResponse> response = receive(timeout);
+    if (!response &&
+        should_retry(
+            {.reused = reused, .closed = ended_, .response_started = unanswered_bytes_ > 0})) {
         asio::error_code closed_already;
         socket_.close(closed_already);
         parser_ = {};
@@ -86,20 +88,20 @@ std::optional<ReceivedResponse> Connection::exchange(std::string_view request,
         closed_ = false;
         responses_ = 0;
         connect();
-        send(request, patience);
-        response = receive(patience);
+        send(request, timeout);
+        response = receive(timeout);
     }
     return response;
 }
 
-bool Connection::closed_by_server(std::chrono::milliseconds patience) {
+bool Connection::closed_by_server(std::chrono::milliseconds timeout) {
     if (ended_) {
         return true;
     }
-    std::string dropped;
-    asio::async_read(socket_, asio::dynamic_buffer(dropped),
+    std::string discarded;
+    asio::async_read(socket_, asio::dynamic_buffer(discarded),
                      [](const asio::error_code&, std::size_t) {});
-    return within(patience);
+    return run(timeout);
 }
 
 void Connection::finish_sending() {
@@ -113,9 +115,9 @@ void Connection::reset() {
     socket_.close(closed_already);
 }
 
-bool Connection::within(std::chrono::milliseconds patience) {
+bool Connection::run(std::chrono::milliseconds timeout) {
     io_.restart();
-    io_.run_for(patience);
+    io_.run_for(timeout);
     if (io_.stopped()) {
         return true;
     }
@@ -126,22 +128,21 @@ bool Connection::within(std::chrono::milliseconds patience) {
 }
 
 std::optional<std::chrono::microseconds> probe(const Target& target,
-                                               std::chrono::milliseconds patience) {
+                                               std::chrono::milliseconds timeout) {
     const auto start = std::chrono::steady_clock::now();
     Connection connection{target};
-    if (!connection.connected() || !connection.send(post(event_body(0)), patience) ||
-        !connection.receive(patience)) {
+    if (!connection.connected() || !connection.send(post(event_body(0)), timeout) ||
+        !connection.receive(timeout)) {
         return std::nullopt;
     }
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
                                                                  start);
 }
 
-std::string in_words(std::optional<std::chrono::microseconds> answered,
-                     std::chrono::milliseconds patience) {
-    return answered
-               ? fmt::format("answered in {:.1f} ms", static_cast<double>(answered->count()) / 1e3)
-               : fmt::format("no answer in {} ms", patience.count());
+std::string in_words(std::optional<std::chrono::microseconds> response_time,
+                     std::chrono::milliseconds timeout) {
+    return response_time ? fmt::format("answered in {:.1f} ms", in_ms(*response_time))
+                         : fmt::format("no answer in {} ms", timeout.count());
 }
 
 }  // namespace unfreeze

@@ -12,71 +12,93 @@
 
 namespace unfreeze {
 
-/// Opens a socket that is to connect to the server. Throws std::system_error where this program
-/// lacks a descriptor for it: what follows tells of the server alone.
+/// Opens a socket for a connection to the server. Throws std::system_error if this program has no
+/// descriptor for it, so that the server is not blamed.
 void open_socket(asio::ip::tcp::socket& socket, const Target& target);
 
-/// One TCP connection for an experiment: every step is bounded in time, and none of them throws but
-/// the first one, where this program lacks descriptors.
+/// An attempt to get a response, which failed.
+struct FailedAttempt {
+    bool reused = false;            // an earlier response had come on the same connection
+    bool closed = false;            // the server closed or reset the connection
+    bool response_started = false;  // a byte of the response had arrived
+};
+
+/// Whether to send the request once more, on a new connection. Servers close idle connections at
+/// any time, so a request may meet a connection that is about to close (RFC 9112, 9.3.1). Because
+/// the server may have processed it all the same, only requests that may arrive twice are retried.
+[[nodiscard]] inline bool should_retry(const FailedAttempt& attempt) {
+    return attempt.reused && attempt.closed && !attempt.response_started;
+}
+
+/// One TCP connection for an experiment. Each operation has a timeout. None throws, except that the
+/// constructor and exchange() throw std::system_error if this program runs out of descriptors.
 class Connection {
 public:
-    /// Connects. Even a frozen server lets it succeed: the kernel accepts on its behalf.
+    /// Connects. That succeeds even if the server is frozen, because the kernel accepts for it.
     explicit Connection(const Target& target);
 
-    bool connected() const { return connected_; }
+    [[nodiscard]] bool connected() const { return connected_; }
 
-    /// Sends it all. False where the server has closed, or takes no more within `patience`.
-    bool send(std::string_view bytes, std::chrono::milliseconds patience = default_patience);
+    /// Sends all bytes. Returns false if the server has closed, or if it takes longer than
+    /// `timeout`.
+    bool send(std::string_view bytes, std::chrono::milliseconds timeout = default_timeout);
 
-    /// The next response; nothing where none came within `patience` or the server closed.
-    std::optional<ReceivedResponse> receive(std::chrono::milliseconds patience = default_patience);
+    /// Returns the next response, or nothing if the server closes or none arrives in time.
+    std::optional<ReceivedResponse> receive(std::chrono::milliseconds timeout = default_timeout);
 
-    /// Sends a request and returns its response. Servers close idle connections: if this one has
-    /// carried a response before and ends without a byte of another, the request is sent once more,
-    /// on a new connection. So it is for requests that do no harm if they arrive twice.
-    std::optional<ReceivedResponse> exchange(std::string_view request,
-                                             std::chrono::milliseconds patience = default_patience);
+    /// Sends a request and returns its response. Retries once, as should_retry() says: call it only
+    /// for requests that may arrive twice.
+    [[nodiscard]] std::optional<ReceivedResponse> exchange(
+        std::string_view request, std::chrono::milliseconds timeout = default_timeout);
 
-    /// Whether the server closes within `patience`; what it still sends is dropped.
-    bool closed_by_server(std::chrono::milliseconds patience = default_patience);
+    /// Whether the server closes within `timeout`. Discards the bytes that it still sends.
+    [[nodiscard]] bool closed_by_server(std::chrono::milliseconds timeout = default_timeout);
 
-    /// No more bytes from us; answers may still come.
+    /// Half-closes the connection: responses may still arrive.
     void finish_sending();
 
-    /// Ends it with a reset, as a crashed client's kernel would.
+    /// Resets the connection, as the kernel of a crashed client would.
     void reset();
 
-    static constexpr std::chrono::milliseconds default_patience{5'000};
+    static constexpr std::chrono::milliseconds default_timeout{5'000};
 
 private:
     void connect();
 
-    /// Runs the one operation started on io_; false where it took too long and was called off.
-    bool within(std::chrono::milliseconds patience);
+    /// Runs the one operation that was started on io_. If it times out, cancels it and returns
+    /// false.
+    bool run(std::chrono::milliseconds timeout);
 
     Target target_;
     asio::io_context io_;
     asio::ip::tcp::socket socket_{io_};
     ResponseParser parser_;
     bool connected_ = false;
-    // Asio may never report a second time what one of these has seen.
-    bool ended_ = false;                // receive(): no more will come
-    bool closed_ = false;               // send(): no more will be taken
-    std::size_t unanswered_bytes_ = 0;  // that have come since the last response
+    // Asio reports the end of a connection only once, so both flags remember it.
+    bool ended_ = false;                // receive() met the end of the stream, or an error
+    bool closed_ = false;               // send() failed
+    std::size_t unanswered_bytes_ = 0;  // received since the last complete response
     std::size_t responses_ = 0;
 };
 
-/// 0 where there is none.
-inline int status_of(const std::optional<ReceivedResponse>& response) {
+/// The status of a response; 0 if there is none.
+[[nodiscard]] inline int status_of(const std::optional<ReceivedResponse>& response) {
     return response ? response->status : 0;
 }
 
-/// One valid request on a connection of its own: how long until its answer came, or nothing.
+/// Sends one valid request on a new connection. Returns the response time, or nothing if no
+/// response arrives in time.
 std::optional<std::chrono::microseconds> probe(const Target& target,
-                                               std::chrono::milliseconds patience);
+                                               std::chrono::milliseconds timeout);
 
-/// A probe's outcome: "answered in 0.3 ms", "no answer in 1000 ms".
-std::string in_words(std::optional<std::chrono::microseconds> answered,
-                     std::chrono::milliseconds patience);
+/// A probe's result in words: "answered in 0.3 ms", "no answer in 1000 ms".
+[[nodiscard]] std::string in_words(std::optional<std::chrono::microseconds> response_time,
+                                   std::chrono::milliseconds timeout);
+
+/// Converts seconds, milliseconds or microseconds.
+template <typename Duration>
+[[nodiscard]] double in_ms(Duration duration) {
+    return std::chrono::duration<double, std::milli>{duration}.count();
+}
 
 }  // namespace unfreeze

@@ -25,7 +25,8 @@ std::optional<Counts> find_counts(std::string_view text) {
     if (!received || !processed || !dropped || !pending) {
         return std::nullopt;
     }
-    return Counts{*received, *processed, *dropped, *pending};
+    return Counts{
+        .received = *received, .processed = *processed, .dropped = *dropped, .pending = *pending};
 }
 
 std::optional<Counts> ask_for_counts(Connection& connection) {
@@ -33,7 +34,7 @@ std::optional<Counts> ask_for_counts(Connection& connection) {
     return response && response->status == 200 ? find_counts(response->body) : std::nullopt;
 }
 
-std::optional<Counts> last_words(Process& server) {
+std::optional<Counts> final_counts(Process& server) {
     server.wait_for_output("received=", std::chrono::seconds{1});
     return find_counts(server.output());
 }

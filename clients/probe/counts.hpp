@@ -10,7 +10,7 @@
 
 namespace unfreeze {
 
-/// What a server tells of its events.
+/// A server's counters of its events.
 struct Counts {
     std::uint64_t received = 0;
     std::uint64_t processed = 0;
@@ -20,16 +20,16 @@ struct Counts {
     bool add_up() const { return received == processed + dropped + pending; }
 };
 
-/// Reads the four numbers wherever they stand last in a text, each behind its name and a sign or
-/// two: "received":7 or received=7. Nothing where one is missing.
-std::optional<Counts> find_counts(std::string_view text);
+/// Finds the last occurrence of each counter in a text: "received":7 or received=7. Returns nothing
+/// if one is missing.
+[[nodiscard]] std::optional<Counts> find_counts(std::string_view text);
 
-/// Asks the server for them; nothing where it has none to tell.
-std::optional<Counts> ask_for_counts(Connection& connection);
+/// Queries the server for its counters. Returns nothing if it reports none.
+[[nodiscard]] std::optional<Counts> ask_for_counts(Connection& connection);
 
-/// What a server has told of them last, once it has ended.
-std::optional<Counts> last_words(Process& server);
+/// The last counters that a server printed before it exited.
+[[nodiscard]] std::optional<Counts> final_counts(Process& server);
 
-std::string to_text(const Counts& counts);
+[[nodiscard]] std::string to_text(const Counts& counts);
 
 }  // namespace unfreeze

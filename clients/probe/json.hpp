@@ -1,6 +1,7 @@
 #pragma once
 
-#include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
 #include <concepts>
 #include <string>
@@ -8,33 +9,40 @@
 
 namespace unfreeze {
 
-/// A string as JSON has it, in quotes. Bytes that are no UTF-8, as a server may send them, become
-/// U+FFFD.
-std::string json_string(std::string_view bytes);
-
-/// A number as JSON has it, with one digit after the point.
-std::string json_number(double number);
-
-/// A JSON object, built one member after another.
+/// A JSON object, written one member after another.
 class JsonObject {
 public:
-    /// `json` is a whole value.
+    JsonObject() { writer_.StartObject(); }
+
+    /// Replaces each byte that is not UTF-8, which a server may send, by U+FFFD.
+    JsonObject& add(std::string_view name, std::string_view text);
+
+    JsonObject& add(std::string_view name, std::integral auto number) {
+        add_name(name);
+        if constexpr (std::same_as<decltype(number), bool>) {
+            writer_.Bool(number);
+        } else if constexpr (std::signed_integral<decltype(number)>) {
+            writer_.Int64(number);
+        } else {
+            writer_.Uint64(number);
+        }
+        return *this;
+    }
+
+    /// Rounds to one decimal place. Infinity and NaN, which JSON lacks, become null.
+    JsonObject& add(std::string_view name, double number);
+
+    /// Adds a complete JSON value, such as another object's text.
     JsonObject& add_json(std::string_view name, std::string_view json);
 
-    JsonObject& add(std::string_view name, std::string_view text) {
-        return add_json(name, json_string(text));
-    }
-    JsonObject& add(std::string_view name, std::integral auto number_or_bool) {
-        return add_json(name, fmt::format("{}", number_or_bool));
-    }
-    JsonObject& add(std::string_view name, double number) {
-        return add_json(name, json_number(number));
-    }
-
-    std::string text() const { return "{" + members_ + "}"; }
+    /// The whole object. No member can follow.
+    [[nodiscard]] std::string text();
 
 private:
-    std::string members_;
+    void add_name(std::string_view name);
+
+    rapidjson::StringBuffer buffer_;
+    rapidjson::Writer<rapidjson::StringBuffer> writer_{buffer_};
 };
 
 }  // namespace unfreeze

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What a reader of JSON, which insists on UTF-8, makes of a text: nothing where it is no JSON.
+/// Collects the strings of a JSON text.
 struct Strings : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Strings> {
     bool String(const char* text, rapidjson::SizeType size, bool) {
         all.emplace_back(text, size);
@@ -22,6 +22,8 @@ struct Strings : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Strings> {
     }
     std::vector<std::string> all;
 };
+
+/// All strings of a JSON text; nothing if it is not valid JSON in UTF-8.
 std::optional<std::vector<std::string>> strings_in(const std::string& json) {
     Strings strings;
     rapidjson::StringStream stream{json.c_str()};
@@ -30,19 +32,25 @@ std::optional<std::vector<std::string>> strings_in(const std::string& json) {
     return read ? std::optional{strings.all} : std::nullopt;
 }
 
-/// Answers each connection's first bytes with the same bytes, and closes it.
-class Parrot {
+/// A string as JSON writes it.
+std::string json_string(std::string_view bytes) {
+    const std::string object = JsonObject{}.add("", bytes).text();
+    return object.substr(4, object.size() - 5);  // without {"": and }
+}
+
+/// Reads once from each connection, sends the given bytes, and closes it.
+class FixedResponseServer {
 public:
-    explicit Parrot(std::string bytes) : bytes_{std::move(bytes)} {
+    explicit FixedResponseServer(std::string bytes) : bytes_{std::move(bytes)} {
         accept();
         thread_ = std::thread{[this] { io_.run_for(std::chrono::minutes{1}); }};
     }
-    ~Parrot() {
+    ~FixedResponseServer() {
         io_.stop();
         thread_.join();
     }
-    Parrot(const Parrot&) = delete;
-    Parrot& operator=(const Parrot&) = delete;
+    FixedResponseServer(const FixedResponseServer&) = delete;
+    FixedResponseServer& operator=(const FixedResponseServer&) = delete;
 
     std::string name() const {
         return fmt::format("127.0.0.1:{}", acceptor_.local_endpoint().port());
@@ -68,17 +76,18 @@ private:
 
 }  // namespace
 
-TEST_CASE("A string of any bytes becomes a string of JSON") {
+TEST_CASE("Any bytes become a valid JSON string") {
     CHECK(json_string("") == R"("")");
     CHECK(json_string("a \"b\" \\ c\n\x01") == R"("a \"b\" \\ c\n\u0001")");
     CHECK(json_string({"\0", 1}) == R"("\u0000")");
     CHECK(json_string("Grüße, 你好 🙂") == "\"Grüße, 你好 🙂\"");
-    const std::string odd = "\xEF\xBF\xBD";  // U+FFFD
-    CHECK(json_string("\xFF") == "\"" + odd + "\"");
-    CHECK(json_string("\xC3\"") == "\"" + odd + "\\\"\"");      // what ends too early
-    CHECK(json_string("\xE4\xBD") == "\"" + odd + odd + "\"");  // ... and at the end
-    CHECK(json_string("\xC0\xAF") == "\"" + odd + odd + "\"");  // longer than it need be
-    CHECK(json_string("\xED\xA0\x80x") == "\"" + odd + odd + odd + "x\"");  // half a pair
+    const std::string replaced = "\xEF\xBF\xBD";  // U+FFFD
+    CHECK(json_string("\xFF") == "\"" + replaced + "\"");
+    CHECK(json_string("\xC3\"") == "\"" + replaced + "\\\"\"");           // a truncated sequence
+    CHECK(json_string("\xE4\xBD") == "\"" + replaced + replaced + "\"");  // ... at the end
+    CHECK(json_string("\xC0\xAF") == "\"" + replaced + replaced + "\"");  // an overlong encoding
+    CHECK(json_string("\xED\xA0\x80x") ==
+          "\"" + replaced + replaced + replaced + "x\"");  // half a surrogate pair
     for (int first = 0; first < 256; ++first) {
         for (int second = 0; second < 256; ++second) {
             const std::string bytes{static_cast<char>(first), static_cast<char>(second), 'x'};
@@ -89,23 +98,23 @@ TEST_CASE("A string of any bytes becomes a string of JSON") {
     }
 }
 
-TEST_CASE("An object has its members in order, and numbers that JSON has") {
+TEST_CASE("An object keeps its members in order, and its numbers are valid JSON") {
     CHECK(JsonObject{}.text() == "{}");
     CHECK(JsonObject{}
               .add("text", "true")
               .add("bool", true)
               .add("number", std::uint64_t{18'446'744'073'709'551'615U})
-              .add("less", -1)
-              .add("rate", 2.05)
+              .add("negative", -1)
+              .add("rate", 2.04)
               .add("none", std::numeric_limits<double>::infinity())
               .add_json("list", "[1]")
               .text() ==
-          R"({"text":"true","bool":true,"number":18446744073709551615,"less":-1,"rate":2.0,)"
+          R"({"text":"true","bool":true,"number":18446744073709551615,"negative":-1,"rate":2.0,)"
           R"("none":null,"list":[1]})");
 }
 
-TEST_CASE("What tools write is JSON, whatever a server says") {
-    const Parrot server{
+TEST_CASE("The JSON that tools write is valid, whatever bytes a server sends") {
+    const FixedResponseServer server{
         "HTTP/1.1 503 \"No\\\r\nRetry-After: \"\\\tx\xFF\xC3\r\nContent-Length: 3\r\n"
         "Content-Type: text/html\"\\\xE4\r\n\r\n\"\\\xFF"};
     const std::string file = fmt::format("/tmp/json_test_{}.json", getpid());
@@ -126,7 +135,7 @@ TEST_CASE("What tools write is JSON, whatever a server says") {
     const std::string client =
         output_of({program("stage01_client"), "--json --requests 3 --server " + server.name()});
     INFO(client);
-    const auto told = strings_in(client.substr(0, client.find("\nexit ")));
-    REQUIRE(told);
-    CHECK(std::count(told->begin(), told->end(), "silent-client") == 1);
+    const auto printed = strings_in(client.substr(0, client.find("\nexit ")));
+    REQUIRE(printed);
+    CHECK(std::count(printed->begin(), printed->end(), "silent-client") == 1);
 }

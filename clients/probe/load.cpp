@@ -22,19 +22,19 @@ using namespace std::chrono_literals;
 using asio::ip::tcp;
 using std::chrono::steady_clock;
 
-/// How often overdue requests are looked for and the bar is drawn.
+/// The interval of the check for overdue requests, and of redrawing the bar.
 constexpr auto tick = 20ms;
 
-/// One of the requests on their way, and the connection that carries it.
-struct Lane {
-    explicit Lane(asio::io_context& io) : socket{io}, due_timer{io} {}
+/// A simulated client, which sends one request after another.
+struct Client {
+    explicit Client(asio::io_context& io) : socket{io}, due_timer{io} {}
 
     tcp::socket socket;
-    asio::steady_timer due_timer;  // waits for the next request's moment
+    asio::steady_timer due_timer;  // fires when the next request is due
     ResponseParser parser;
     steady_clock::time_point deadline = steady_clock::time_point::max();
-    bool overdue = false;    // the socket has been closed because the deadline was reached
-    bool answering = false;  // a byte of the response has come
+    bool overdue = false;           // the deadline has passed, and watch() has closed the socket
+    bool response_started = false;  // a byte of the response has arrived
 };
 
 /// A load in progress.
@@ -45,8 +45,8 @@ public:
     LoadReport run() {
         start_ = steady_clock::now();
         for (std::size_t i = 0; i < std::min(options_.concurrency, options_.requests); ++i) {
-            ++lanes_running_;
-            asio::co_spawn(io_, drive(lanes_.emplace_back(io_)), stop_on_exception);
+            ++running_;
+            asio::co_spawn(io_, run_client(clients_.emplace_back(io_)), stop_on_exception);
         }
         asio::co_spawn(io_, watch(), stop_on_exception);
         io_.run();
@@ -57,73 +57,75 @@ public:
     }
 
 private:
-    /// Takes requests from the common count until there are none left.
-    asio::awaitable<void> drive(Lane& lane) {
+    /// Sends the next request of the load until none is left.
+    asio::awaitable<void> run_client(Client& client) {
         while (next_ < options_.requests && !given_up()) {
             const std::size_t n = next_++;
             auto due = steady_clock::now();
             if (options_.rate > 0) {
                 due = start_ + n * 1'000'000'000ns / options_.rate;
-                lane.due_timer.expires_at(due);
-                co_await lane.due_timer.async_wait(asio::use_awaitable);
+                client.due_timer.expires_at(due);
+                co_await client.due_timer.async_wait(asio::use_awaitable);
             }
             const std::string request =
                 post(options_.body(n), options_.keep_alive ? "" : "Connection: close\r\n");
-            const std::optional<LoadError> error = co_await exchange(lane, request);
-            count(lane, error, n, due);
+            const std::optional<LoadError> error = co_await exchange(client, request);
+            count(client, error, n, due);
         }
-        if (--lanes_running_ == 0) {
+        if (--running_ == 0) {
             tick_timer_.cancel();
         }
     }
 
-    /// Sends one request and reads its answer; twice at most.
-    asio::awaitable<std::optional<LoadError>> exchange(Lane& lane, const std::string& request) {
-        lane.deadline = steady_clock::now() + options_.timeout_ms;
-        lane.overdue = false;
-        const bool reused = lane.socket.is_open();
-        std::optional<LoadError> error = co_await exchange_once(lane, request);
-        if (error == LoadError::closed && reused && !lane.answering) {
+    /// Sends a request and reads its response, with at most one retry.
+    asio::awaitable<std::optional<LoadError>> exchange(Client& client, const std::string& request) {
+        client.deadline = steady_clock::now() + options_.timeout_ms;
+        client.overdue = false;
+        const bool reused = client.socket.is_open();
+        std::optional<LoadError> error = co_await exchange_once(client, request);
+        if (error && should_retry({.reused = reused,
+                                   .closed = error == LoadError::closed,
+                                   .response_started = client.response_started})) {
             ++report_.sent_again;
             asio::error_code closed_already;
-            lane.socket.close(closed_already);
-            error = co_await exchange_once(lane, request);
+            client.socket.close(closed_already);
+            error = co_await exchange_once(client, request);
         }
         co_return error;
     }
 
-    asio::awaitable<std::optional<LoadError>> exchange_once(Lane& lane,
+    asio::awaitable<std::optional<LoadError>> exchange_once(Client& client,
                                                             const std::string& request) {
-        lane.answering = false;
+        client.response_started = false;
         asio::error_code error;
-        if (!lane.socket.is_open()) {
-            lane.parser = {};
-            open_socket(lane.socket, target_);
-            co_await lane.socket.async_connect(target_.endpoint(),
-                                               asio::redirect_error(asio::use_awaitable, error));
+        if (!client.socket.is_open()) {
+            client.parser = {};
+            open_socket(client.socket, target_);
+            co_await client.socket.async_connect(target_.endpoint(),
+                                                 asio::redirect_error(asio::use_awaitable, error));
             if (error) {
-                co_return lane.overdue ? LoadError::timeout : LoadError::connect;
+                co_return client.overdue ? LoadError::timeout : LoadError::connect;
             }
-            lane.socket.set_option(tcp::no_delay{true}, error);
+            client.socket.set_option(tcp::no_delay{true}, error);
         }
-        co_await asio::async_write(lane.socket, asio::buffer(request),
+        co_await asio::async_write(client.socket, asio::buffer(request),
                                    asio::redirect_error(asio::use_awaitable, error));
-        if (lane.overdue) {
+        if (client.overdue) {
             co_return LoadError::timeout;
         }
-        // A server may refuse before it has read everything: an error in sending is no answer yet.
+        // Reads even if writing fails: a server may reject a request before it has read all of it.
         std::array<char, 16 * 1024> buffer;
         for (;;) {
-            const std::size_t bytes = co_await lane.socket.async_read_some(
+            const std::size_t bytes = co_await client.socket.async_read_some(
                 asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
-            lane.answering = lane.answering || bytes > 0;
-            lane.parser.feed({buffer.data(), bytes});
-            ResponseParser::Result result = lane.parser.next();
+            client.response_started = client.response_started || bytes > 0;
+            client.parser.feed({buffer.data(), bytes});
+            ResponseParser::Result result = client.parser.next();
             if (result == ResponseParser::Result::need_more && error) {
-                if (lane.overdue) {
+                if (client.overdue) {
                     co_return LoadError::timeout;
                 }
-                result = error == asio::error::eof ? lane.parser.end_of_stream()
+                result = error == asio::error::eof ? client.parser.end_of_stream()
                                                    : ResponseParser::Result::malformed;
                 if (result == ResponseParser::Result::malformed) {
                     co_return LoadError::closed;
@@ -138,16 +140,17 @@ private:
         }
     }
 
-    void count(Lane& lane, std::optional<LoadError> error, std::size_t n,
+    void count(Client& client, std::optional<LoadError> error, std::size_t n,
                steady_clock::time_point due) {
-        lane.deadline = steady_clock::time_point::max();
-        const ReceivedResponse& response = lane.parser.response();
+        client.deadline = steady_clock::time_point::max();
+        const ReceivedResponse& response = client.parser.response();
         if (!error) {
             const auto latency =
                 std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due);
             report_.latency.record(latency);
             if (options_.answered) {
-                options_.answered({n, due, latency, response.status});
+                options_.answered(
+                    {.n = n, .due = due, .latency = latency, .status = response.status});
             }
             if (response.status / 100 == 2) {
                 ++report_.accepted;
@@ -165,25 +168,25 @@ private:
         timeouts_in_a_row_ = error == LoadError::timeout ? timeouts_in_a_row_ + 1 : 0;
         if (!answered || !options_.keep_alive || !response.keep_alive) {
             asio::error_code closed_already;
-            lane.socket.close(closed_already);
+            client.socket.close(closed_already);
         }
         ++done_;
     }
 
-    /// Calls off what is overdue, and draws the bar, until every lane has ended.
+    /// Closes the sockets of overdue requests, and draws the bar, until all clients have ended.
     asio::awaitable<void> watch() {
-        while (lanes_running_ > 0) {
+        while (running_ > 0) {
             tick_timer_.expires_after(tick);
-            asio::error_code last_lane_ended;
+            asio::error_code last_client_ended;
             co_await tick_timer_.async_wait(
-                asio::redirect_error(asio::use_awaitable, last_lane_ended));
+                asio::redirect_error(asio::use_awaitable, last_client_ended));
             const auto now = steady_clock::now();
-            for (Lane& lane : lanes_) {
-                if (now > lane.deadline) {
-                    lane.overdue = true;
-                    lane.deadline = steady_clock::time_point::max();
+            for (Client& client : clients_) {
+                if (now > client.deadline) {
+                    client.overdue = true;
+                    client.deadline = steady_clock::time_point::max();
                     asio::error_code closed_already;
-                    lane.socket.close(closed_already);
+                    client.socket.close(closed_already);
                 }
             }
             if (options_.progress) {
@@ -196,8 +199,8 @@ private:
     }
 
     bool given_up() const {
-        constexpr std::size_t at_least = 10;  // where few are on their way
-        return timeouts_in_a_row_ >= std::max(lanes_.size(), at_least);
+        constexpr std::size_t at_least = 10;  // if few requests are in flight
+        return timeouts_in_a_row_ >= std::max(clients_.size(), at_least);
     }
 
     void draw_bar() const {
@@ -213,20 +216,17 @@ private:
     std::size_t next_ = 0;  // the number of the next request
     std::size_t done_ = 0;  // requests counted in report_
     std::size_t timeouts_in_a_row_ = 0;
-    std::size_t lanes_running_ = 0;
+    std::size_t running_ = 0;
     steady_clock::time_point start_;
     asio::io_context io_{1};
     asio::steady_timer tick_timer_{io_};
-    std::list<Lane> lanes_;  // a list: the coroutines hold references
+    std::list<Client> clients_;  // a list: the coroutines hold references
 };
 
 std::string quantiles_in_ms(const LatencyHistogram& latency) {
-    const auto ms = [](std::chrono::microseconds us) {
-        return static_cast<double>(us.count()) / 1e3;
-    };
     return fmt::format("p50 {:.2f} ms   p90 {:.2f} ms   p99 {:.2f} ms   max {:.2f} ms",
-                       ms(latency.quantile(0.50)), ms(latency.quantile(0.90)),
-                       ms(latency.quantile(0.99)), ms(latency.max()));
+                       in_ms(latency.quantile(0.50)), in_ms(latency.quantile(0.90)),
+                       in_ms(latency.quantile(0.99)), in_ms(latency.max()));
 }
 
 std::string quantiles_in_json(const LatencyHistogram& latency) {
@@ -278,10 +278,10 @@ std::string to_text(const LoadReport& report) {
         append("  of 503s {}\n", quantiles_in_ms(report.rejection_latency));
     }
     if (report.sent_again > 0) {
-        append("  {} sent again on a new connection\n", report.sent_again);
+        append("  {} retried on a new connection\n", report.sent_again);
     }
     if (report.never_sent > 0) {
-        append("  given up: the server does not answer; {} requests were not sent\n",
+        append("  stopped early: the server does not answer; {} requests were not sent\n",
                report.never_sent);
     }
     return text;

@@ -13,74 +13,69 @@
 
 namespace unfreeze {
 
-/// An answer, whatever its status.
+/// A response, with any status.
 struct LoadAnswer {
-    std::size_t n = 0;                          // its request's number, counted from 0
-    std::chrono::steady_clock::time_point due;  // when that was to be sent
-    std::chrono::microseconds latency{0};       // from there on
+    std::size_t n = 0;                          // the request's number, from 0
+    std::chrono::steady_clock::time_point due;  // the time when the request was to be sent
+    std::chrono::microseconds latency{0};       // from `due` to the response
     int status = 0;
 };
 
-/// A load: so many requests, so many at a time, over so many connections.
+/// A number of requests to send, and how to send them.
 struct LoadOptions {
     std::size_t requests = 2'000;
-    std::size_t concurrency = 50;  // requests on their way at a time, each on its own connection
-    bool keep_alive = false;       // a connection carries many requests, where the server lets it
-    std::size_t rate = 0;          // requests offered a second; 0: the next as one is answered
-    std::chrono::milliseconds timeout_ms{5'000};  // for one request, connecting included
-    bool progress = false;                        // a bar on standard error
+    std::size_t concurrency = 50;  // requests in flight at once, each on its own connection
+    bool keep_alive = false;       // reuse a connection, if the server allows it
+    std::size_t rate = 0;          // requests per second; 0: send the next after each response
+    std::chrono::milliseconds timeout_ms{5'000};  // for one request, including the connect
+    bool progress = false;                        // draw a bar on standard error
 
-    /// Makes the body of the n-th request, n counted from 0.
+    /// Makes the body of request n.
     std::function<std::string(std::size_t n)> body = event_body;
 
-    /// Told of each answer when it has come, where anybody wants to be.
+    /// Called with each response as it arrives.
     std::function<void(const LoadAnswer& answer)> answered = {};
 };
 
-/// What became of a request that was neither accepted nor rejected.
+/// Why a request was neither accepted nor rejected.
 enum class LoadError : std::size_t {
-    connect,    // no connection
-    timeout,    // no whole answer within timeout_ms
-    closed,     // the server closed or reset the connection first
-    malformed,  // an answer that is no HTTP
-    status,     // an answer, and neither 2xx nor 503
+    connect,    // the connection failed
+    timeout,    // no complete response within timeout_ms
+    closed,     // the server closed or reset the connection before a complete response
+    malformed,  // the response is not HTTP
+    status,     // the status is neither 2xx nor 503
 };
 constexpr std::size_t load_error_kinds = 5;
-std::string_view name_of(LoadError error);
+[[nodiscard]] std::string_view name_of(LoadError error);
 
-/// Every request ends up in exactly one count, but for those that were never sent: a server that
-/// has let as many requests in a row run into their timeout as are on their way, and ten, is given
-/// up.
+/// Each request is counted once, in `accepted`, `rejected`, `errors` or `never_sent`. The load
+/// stops early if as many requests in a row time out as are in flight, and at least ten.
 struct LoadReport {
     std::uint64_t never_sent = 0;
-
-    /// Servers close idle connections. A request that meets such an end on a connection that has
-    /// carried others, before any byte of a response, is sent again on a new connection, once.
-    std::uint64_t sent_again = 0;
-
-    std::uint64_t accepted = 0;  // 2xx
-    std::uint64_t rejected = 0;  // 503
+    std::uint64_t sent_again = 0;  // retries, as should_retry() in connection.hpp says
+    std::uint64_t accepted = 0;    // 2xx
+    std::uint64_t rejected = 0;    // 503
     std::array<std::uint64_t, load_error_kinds> errors{};
     std::chrono::microseconds duration{0};
 
-    /// Of the answered requests. Under a rate, a latency counts from the moment when the request
-    /// was due and not from when it was sent at last: a server that stalls for a second makes all
-    /// those wait that would have come in that second, and a client that politely holds them back
-    /// would measure one slow answer where there were a thousand ("coordinated omission").
+    /// Latency of all responses. With a rate, it counts from the time when the request was due, not
+    /// from when it was sent. If a server stalls for a second, all requests that were due in that
+    /// second have waited. A client that holds them back and counts from the send would measure one
+    /// slow response instead of a thousand ("coordinated omission").
     LatencyHistogram latency;
-    LatencyHistogram rejection_latency;  // of those answered with 503
+    LatencyHistogram rejection_latency;  // of 503 responses
 
     std::uint64_t errors_in_all() const;
     double answered_per_second() const;
 };
 
-/// Runs the load to its end. Bounded: each request ends by its timeout, and a frozen server is
-/// given up. Throws std::system_error if this program lacks descriptors for the connections, which
-/// is no error of the server's.
-LoadReport run_load(const Target& target, const LoadOptions& options);
+/// Runs the load to its end, in bounded time: each request has a timeout, and a frozen server ends
+/// the load. Throws std::system_error if this program has too few descriptors for the connections,
+/// which is not an error of the server.
+[[nodiscard]] LoadReport run_load(const Target& target, const LoadOptions& options);
 
-/// The report in a few lines for people, and as one JSON object for programs.
-std::string to_text(const LoadReport& report);
-std::string to_json(const LoadReport& report);
+/// The report in a few lines for people, and as a JSON object for programs.
+[[nodiscard]] std::string to_text(const LoadReport& report);
+[[nodiscard]] std::string to_json(const LoadReport& report);
 
 }  // namespace unfreeze

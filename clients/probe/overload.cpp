@@ -21,14 +21,14 @@ using namespace std::chrono_literals;
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
 
-constexpr auto pause = 2ms;     // of who was refused, or has read
-constexpr auto patience = 10s;  // for one answer
+constexpr auto pause = 2ms;    // after a 503, and after each query
+constexpr auto timeout = 10s;  // for one response
 
 microseconds since(steady_clock::time_point start) {
     return std::chrono::duration_cast<microseconds>(steady_clock::now() - start);
 }
 
-/// Clients that go on until they are told to stop, and what they have seen.
+/// Writers and readers, which run until they are stopped, and their measurements.
 class Clients {
 public:
     Clients(const Target& target, const OverloadOptions& options)
@@ -41,14 +41,14 @@ public:
         }
     }
 
-    /// Tells them all to stop, before the first is waited for: each may be waiting for an answer.
+    /// Stops all threads before joining the first: each may be waiting for a response.
     ~Clients() {
         for (std::jthread& thread : threads_) {
             thread.request_stop();
         }
     }
 
-    /// How long since an event was sent for this user, where the user's name tells.
+    /// The time since the event of this user was sent, if the user's name contains it.
     std::optional<microseconds> latency(std::string_view user) const {
         std::int64_t sent = 0;
         return std::sscanf(std::string{user}.c_str(), "sent-at-%ld", &sent) == 1
@@ -56,10 +56,10 @@ public:
                    : std::nullopt;
     }
 
-    bool refused() const { return refused_; }
-    std::uint64_t accepted_before_refusal() const { return accepted_; }
+    bool rejected() const { return rejected_; }
+    std::uint64_t accepted_before_rejection() const { return accepted_; }
 
-    /// What queries have taken since this was asked last.
+    /// The latencies of the queries since the last call.
     LatencyHistogram take_queries() {
         const std::lock_guard lock{mutex_};
         return std::exchange(queries_, {});
@@ -75,15 +75,15 @@ private:
                                          : fmt::format("sent-at-{}-{}", since(start_).count(), n);
             const std::string event =
                 post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
-            // An event that arrives twice changes no figure here.
-            const auto response = connection.exchange(event, patience);
+            // A retry may process an event twice, which changes no figure here.
+            const auto response = connection.exchange(event, timeout);
             if (!connection.connected()) {
-                return;  // the server has gone
+                return;  // the server has exited
             }
             if (response && response->status / 100 == 2) {
-                accepted_ += refused_ ? 0 : 1;
+                accepted_ += rejected_ ? 0 : 1;
             } else {
-                refused_ = true;
+                rejected_ = true;
                 std::this_thread::sleep_for(pause);
             }
         }
@@ -95,7 +95,7 @@ private:
             const std::string user = options_.user ? options_.user(n) : "nobody";
             const auto start = steady_clock::now();
             const auto response = connection.exchange(
-                post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)), patience);
+                post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)), timeout);
             if (!connection.connected()) {
                 return;
             }
@@ -111,14 +111,14 @@ private:
     const OverloadOptions& options_;
     const steady_clock::time_point start_ = steady_clock::now();
     std::atomic<std::size_t> sent_ = 0;
-    std::atomic<bool> refused_ = false;
-    std::atomic<std::uint64_t> accepted_ = 0;  // before the first refusal
-    std::mutex mutex_;                         // guards the latencies
+    std::atomic<bool> rejected_ = false;
+    std::atomic<std::uint64_t> accepted_ = 0;  // before the first 503
+    std::mutex mutex_;                         // guards queries_
     LatencyHistogram queries_;
-    std::vector<std::jthread> threads_;  // started last, when all that they use is there
+    std::vector<std::jthread> threads_;  // started last, because they use the other members
 };
 
-/// What stands between two texts in a line.
+/// The text between two others in a line; empty if one is missing.
 std::string_view between(std::string_view line, std::string_view left, std::string_view right) {
     const std::size_t begin = line.find(left);
     const std::size_t end = line.find(right, begin + left.size());
@@ -127,16 +127,16 @@ std::string_view between(std::string_view line, std::string_view left, std::stri
                : line.substr(begin + left.size(), end - begin - left.size());
 }
 
-/// Reads the server's lines as they come.
-class Jobs {
+/// Reads the server's lines as it prints them.
+class JobLines {
 public:
-    explicit Jobs(Process& process) : process_{process} {}
+    explicit JobLines(Process& process) : process_{process} {}
 
-    /// Waits for output and calls job(line) for each job that it tells of. False where none comes.
+    /// Waits for output and calls job(line) for each line of a job. Returns false if there is none.
     template <typename Job>
-    bool follow(const Job& job) {
-        const std::string more = process_.wait_for_more(seen_, patience);
-        const std::size_t end = more.rfind('\n') + 1;  // a line that is not whole is read next time
+    [[nodiscard]] bool follow(const Job& job) {
+        const std::string more = process_.wait_for_more(seen_, timeout);
+        const std::size_t end = more.rfind('\n') + 1;  // an incomplete line is read next time
         seen_ += end;
         for (std::string_view rest{more.data(), end}; !rest.empty();) {
             const std::string_view line = rest.substr(0, rest.find('\n'));
@@ -156,31 +156,31 @@ private:
 }  // namespace
 
 OverloadReport measure_overload(const OverloadOptions& options) {
-    // Line by line, and not as its buffer fills: a line's time is the job's.
+    // stdbuf flushes each line, so that it arrives when the job ends.
     ServerProcess server{options.command.run_by({"stdbuf", "-oL"})};
     Clients clients{server.target(), options};
-    Jobs jobs{server.process()};
+    JobLines jobs{server.process()};
 
     std::uint64_t done = 0;
-    const auto give_up = steady_clock::now() + 1min;
-    while (!clients.refused() || done < clients.accepted_before_refusal()) {
-        if (!jobs.follow([&](std::string_view) { ++done; }) || steady_clock::now() > give_up) {
-            throw std::runtime_error{"it is not overloaded, or tells of no jobs"};
+    const auto deadline = steady_clock::now() + 1min;
+    while (!clients.rejected() || done < clients.accepted_before_rejection()) {
+        if (!jobs.follow([&](std::string_view) { ++done; }) || steady_clock::now() > deadline) {
+            throw std::runtime_error{"the server is not overloaded, or prints no jobs"};
         }
     }
     OverloadReport report;
-    clients.take_queries();  // those while the queue filled
+    clients.take_queries();  // discards those sent while the queue filled
     const auto start = steady_clock::now();
     while (steady_clock::now() < start + options.span) {
-        const bool told = jobs.follow([&](std::string_view line) {
+        const bool printed = jobs.follow([&](std::string_view line) {
             const std::string wait{between(line, " wait=", "ms")};
             report.wait.record(microseconds{std::lround(std::strtod(wait.c_str(), nullptr) * 1e3)});
             if (const auto latency = clients.latency(between(line, " user=", " "))) {
                 report.latency.record(*latency);
             }
         });
-        if (!told) {
-            throw std::runtime_error{"it ended or fell silent while it was measured"};
+        if (!printed) {
+            throw std::runtime_error{"the server exited or printed nothing while it was measured"};
         }
     }
     report.took = steady_clock::now() - start;

@@ -58,15 +58,14 @@ Pipe make_pipe() {
     return {{result < 0 ? result : ends[0], "pipe2"}, {ends[1], "pipe2"}};
 }
 
-/// Runs what a child process runs, in a child process whose pid it returns. Throws
-/// std::system_error where there can be none. All children are forked on one thread, which lives as
-/// long as this program: PR_SET_PDEATHSIG kills a child as soon as the thread ends that forked it,
-/// whatever becomes of the process.
+/// Forks, and runs `child` in the child process. Returns its pid, or throws std::system_error. All
+/// forks happen on one thread, which never ends, because PR_SET_PDEATHSIG kills a child when the
+/// thread that forked it ends, even if the process lives on.
 template <typename Child>
 pid_t fork_on_lasting_thread(const Child& child) {
-    static asio::thread_pool& lasting = *new asio::thread_pool{1};  // no destructor ends it
+    static asio::thread_pool& lasting = *new asio::thread_pool{1};  // never destroyed
     std::packaged_task<pid_t()> task{[&] {
-        sigset_t all;  // signals are for this program's other threads; the child has none blocked
+        sigset_t all;  // other threads handle this program's signals; the child unblocks its own
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
         const pid_t pid = fork();
@@ -88,7 +87,7 @@ std::uint16_t free_port() {
     return acceptor.local_endpoint().port();
 }
 
-/// Replaces every {port} in the command by the same free port; 0 if there is none.
+/// Replaces each {port} in the command by the same free port. Returns 0 if there is none.
 std::uint16_t fill_in_port(Command& command) {
     constexpr std::string_view placeholder = "{port}";
     const auto find = [&](const std::string& word) { return word.find(placeholder); };
@@ -102,8 +101,8 @@ std::uint16_t fill_in_port(Command& command) {
     return port;
 }
 
-/// A line that needs no shell takes the shell's place, and with it its pid and its fate.
-std::string in_place_of_the_shell(const std::string& line) {
+/// Prefixes a line that needs no shell with exec, so that its program replaces the shell.
+std::string with_exec(const std::string& line) {
     const bool needs_shell = line.find_first_of(";&|<>()$`=\n") != std::string::npos;
     const bool replaces_shell = line.find("exec ") == line.find_first_not_of(' ');
     return needs_shell || replaces_shell ? line : "exec " + line;
@@ -111,7 +110,7 @@ std::string in_place_of_the_shell(const std::string& line) {
 
 }  // namespace
 
-Command::Command(const std::string& line) : words{"/bin/sh", "-c", in_place_of_the_shell(line)} {}
+Command::Command(const std::string& line) : words{"/bin/sh", "-c", with_exec(line)} {}
 
 Command::Command(std::string_view program, std::string_view arguments,
                  const std::vector<std::string>& more)
@@ -135,10 +134,10 @@ Command Command::with(Output wanted) const {
 
 Process::Process() = default;
 
-/// The first constructor has made a whole object, so that the destructor takes down what there is
-/// if this one throws.
-Process::Process(Command command, std::chrono::milliseconds stop_patience) : Process{} {
-    // Made before the fork: after it, another thread may hold the lock of the allocator.
+/// Delegates to a constructor that completes the object, so that the destructor runs if this one
+/// throws.
+Process::Process(Command command, std::chrono::milliseconds stop_timeout) : Process{} {
+    // Allocated before the fork: in the child, the allocator may stay locked by another thread.
     std::vector<char*> words;
     for (std::string& word : command.words) {
         words.push_back(word.data());
@@ -158,9 +157,10 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience) : Pro
     cpu_set_t cores{};
     sched_getaffinity(0, sizeof cores, &cores);
     pid_ = fork_on_lasting_thread([&] {
-        setpgid(0, 0);  // a group of its own: a shell and what it starts end together
+        setpgid(0, 0);  // a new group, so that a shell and its children end together
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        sched_setaffinity(0, sizeof cores, &cores);  // of the thread that wants the process
+        sched_setaffinity(0, sizeof cores,
+                          &cores);  // those of the thread that constructs the Process
         // Otherwise the command would inherit the signals that this program ignores or blocks.
         signal(SIGPIPE, SIG_DFL);
         signal(SIGXFSZ, SIG_DFL);
@@ -172,7 +172,7 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience) : Pro
         if (command.output == Output::kept_with_errors) {
             dup2(STDOUT_FILENO, STDERR_FILENO);
         }
-        // Not what this process has open just now: its connections would stay open there.
+        // Otherwise this program's connections would stay open in the child.
         closefrom(STDERR_FILENO + 1);
         if (getppid() == parent) {
             execvp(words[0], words.data());
@@ -180,24 +180,24 @@ Process::Process(Command command, std::chrono::milliseconds stop_patience) : Pro
                 write(STDERR_FILENO, complaint.data(), complaint.size());
         }
     });
-    setpgid(pid_, pid_);  // here too: the group exists, whichever of the two runs first
-    // glibc 2.36 forgets to tell C++ that its pidfd_open() is a function of C.
+    setpgid(pid_, pid_);  // in the parent, too: either process may run first
+    // The header of glibc 2.36 lacks extern "C" for pidfd_open().
     end_ = Descriptor{static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"};
-    stop_patience_ = stop_patience;
+    stop_timeout_ = stop_timeout;
 }
 
 Process::~Process() {
     if (pid_ > 0) {
         kill(-pid_, SIGTERM);
-        wait_for_end(stop_patience_);
-        kill(-pid_, SIGKILL);  // whatever is left of the group
+        wait_for_end(stop_timeout_);
+        kill(-pid_, SIGKILL);  // the processes of the group that are left
         waitpid(pid_, nullptr, 0);
     }
-    // What has left the group may still hold the pipe open; the reader does not wait for it.
+    // A process that left the group may hold the pipe open; the reader does not wait for it.
     eventfd_write(stop_.get(), 1);
 }
 
-/// Leaves the child to be reaped by the destructor, so that its pid stays ours until then.
+/// Leaves the reaping to the destructor, so that the pid is not reused until then.
 std::optional<int> Process::exit_status() const {
     siginfo_t info{};
     if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
@@ -207,25 +207,25 @@ std::optional<int> Process::exit_status() const {
     return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
-bool Process::wait_for_end(std::chrono::milliseconds patience) const {
-    const auto deadline = steady_clock::now() + patience;
+bool Process::wait_for_end(std::chrono::milliseconds timeout) const {
+    const auto deadline = steady_clock::now() + timeout;
     pollfd end{end_.get(), POLLIN, 0};
-    for (auto left = patience; !ended() && left > 0ms;
+    for (auto left = timeout; !ended() && left > 0ms;
          left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now())) {
         poll(&end, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, 1h).count()));
     }
     return ended();
 }
 
-bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds patience) {
+bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds timeout) {
     std::unique_lock lock{mutex_};
     const auto found = [&] { return output_.find(text) != std::string::npos; };
-    output_changed_.wait_for(lock, patience, [&] { return output_ended_ || found(); });
+    output_changed_.wait_for(lock, timeout, [&] { return output_ended_ || found(); });
     return found();
 }
 
 std::optional<std::string> Process::wait_for_line(std::string_view text,
-                                                  std::chrono::milliseconds patience) {
+                                                  std::chrono::milliseconds timeout) {
     std::unique_lock lock{mutex_};
     std::optional<std::string> rest;
     const auto found = [&] {
@@ -236,13 +236,13 @@ std::optional<std::string> Process::wait_for_line(std::string_view text,
         }
         return rest.has_value();
     };
-    output_changed_.wait_for(lock, patience, [&] { return found() || output_ended_; });
+    output_changed_.wait_for(lock, timeout, [&] { return found() || output_ended_; });
     return rest;
 }
 
-bool Process::wait_for_end_of_output(std::chrono::milliseconds patience) {
+bool Process::wait_for_end_of_output(std::chrono::milliseconds timeout) {
     std::unique_lock lock{mutex_};
-    return output_changed_.wait_for(lock, patience, [&] { return output_ended_; });
+    return output_changed_.wait_for(lock, timeout, [&] { return output_ended_; });
 }
 
 std::string Process::output() const {
@@ -250,14 +250,13 @@ std::string Process::output() const {
     return output_;
 }
 
-std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds patience) {
+std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds timeout) {
     std::unique_lock lock{mutex_};
-    output_changed_.wait_for(lock, patience,
-                             [&] { return output_.size() > seen || output_ended_; });
+    output_changed_.wait_for(lock, timeout, [&] { return output_.size() > seen || output_ended_; });
     return output_.substr(std::min(seen, output_.size()));
 }
 
-/// Until the output ends, or `stop_` says so.
+/// Reads until the output ends, or `stop_` is readable.
 void Process::read_output() {
     std::array<pollfd, 2> ends{{{output_pipe_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
     std::array<char, 4096> buffer;
@@ -274,44 +273,44 @@ void Process::read_output() {
     } while (bytes > 0);
 }
 
-ServerProcess::ServerProcess(Command command, std::chrono::milliseconds patience)
+ServerProcess::ServerProcess(Command command, std::chrono::milliseconds timeout)
     : target_{.port = fill_in_port(command)}, process_{std::move(command)} {
     if (target_.port == 0) {
-        wait_for_announcement(patience);
+        wait_for_announcement(timeout);
     } else {
-        wait_for_connect(patience);
+        wait_for_connect(timeout);
     }
     target_.process = &process_;
 }
 
-void ServerProcess::wait_for_announcement(std::chrono::milliseconds patience) {
-    const auto announced = process_.wait_for_line("listening on ", patience);
+void ServerProcess::wait_for_announcement(std::chrono::milliseconds timeout) {
+    const auto announced = process_.wait_for_line("listening on ", timeout);
     if (!announced) {
-        // The output of a process that ends is at its end a moment before the process is.
+        // The output of a process ends shortly before the process does.
         throw std::runtime_error{process_.wait_for_end(100ms)
                                      ? "it ended before it listened"
-                                     : "it never said 'listening on HOST:PORT', and its command "
-                                       "has no {port} to fill in"};
+                                     : "it never printed 'listening on HOST:PORT', and its "
+                                       "command contains no {port}"};
     }
     const std::optional<Target> target = parse_target(*announced);
     if (!target) {
         throw std::runtime_error{
-            fmt::format("it says 'listening on {}', which is not HOST:PORT", *announced)};
+            fmt::format("it printed 'listening on {}', which is not HOST:PORT", *announced)};
     }
     target_ = *target;
 }
 
-void ServerProcess::wait_for_connect(std::chrono::milliseconds patience) {
-    const auto deadline = steady_clock::now() + patience;
+void ServerProcess::wait_for_connect(std::chrono::milliseconds timeout) {
+    const auto deadline = steady_clock::now() + timeout;
     while (!Connection{target_}.connected()) {
         if (process_.ended()) {
             throw std::runtime_error{"it ended before it accepted a connection"};
         }
         if (steady_clock::now() > deadline) {
             throw std::runtime_error{
-                fmt::format("nobody accepts connections on port {}", target_.port)};
+                fmt::format("no process accepts connections on port {}", target_.port)};
         }
-        std::this_thread::sleep_for(20ms);  // between two tries: there is nothing to wait on
+        std::this_thread::sleep_for(20ms);  // a connect can only be polled
     }
 }
 
@@ -328,7 +327,7 @@ long status_number(pid_t pid, const std::string& name) {
 std::chrono::milliseconds processor_time(pid_t pid) {
     std::ifstream stat{fmt::format("/proc/{}/stat", pid)};
     std::string field;
-    std::getline(stat, field, ')');  // the name may hold spaces; the third field follows it
+    std::getline(stat, field, ')');  // the name may contain spaces; field 3 follows it
     for (int number = 3; number < 14; ++number) {
         stat >> field;
     }

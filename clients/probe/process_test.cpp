@@ -23,15 +23,15 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// Whether a process has ended, though its parent may not have asked for its status yet.
+/// Whether a process has ended. Its parent may not have reaped it yet.
 bool has_ended(pid_t pid) {
     std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
     std::string field;
-    std::getline(stat, field, ')');  // the name may hold spaces
+    std::getline(stat, field, ')');  // the name may contain spaces
     return !(stat >> field) || field == "Z" || field == "X";
 }
 
-/// Whether it has within five seconds.
+/// Whether a process ends within five seconds.
 bool ends_soon(pid_t pid) {
     const auto deadline = steady_clock::now() + 5s;
     while (!has_ended(pid) && steady_clock::now() < deadline) {
@@ -40,17 +40,17 @@ bool ends_soon(pid_t pid) {
     return has_ended(pid);
 }
 
-/// The sentence with which a server does not come to be.
-std::string complaint_about(const Command& command, std::chrono::milliseconds patience = 10s) {
+/// The error of a server that does not start.
+std::string start_error(const Command& command, std::chrono::milliseconds timeout = 10s) {
     try {
-        ServerProcess server{command, patience};
+        ServerProcess server{command, timeout};
     } catch (const std::runtime_error& error) {
         return error.what();
     }
     return "";
 }
 
-/// A folder whose name means much to a shell, while this object lives.
+/// A folder whose name is full of special characters of a shell. The destructor removes it.
 class OddFolder {
 public:
     OddFolder() { std::filesystem::create_directory(path_); }
@@ -71,14 +71,9 @@ private:
         ("unfreeze it's [1] + \"$HOME\" & ; * " + std::to_string(getpid()));
 };
 
-/// How many descriptors this program has open.
-std::ptrdiff_t open_descriptors() {
-    return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {});
-}
-
 }  // namespace
 
-TEST_CASE("What a command prints is kept") {
+TEST_CASE("A process keeps what its command prints") {
     Process process{"printf 'one\\ntwo '; sleep 0.05; echo three"};
     CHECK(process.wait_for_output("three\n"));
     CHECK(process.output() == "one\ntwo three\n");
@@ -106,7 +101,7 @@ TEST_CASE("Arguments reach a program unchanged, whatever they hold") {
     CHECK(started.wait_for_output(expected));
 }
 
-TEST_CASE("Standard error joins the output if that is wanted, and no output is kept if it is not") {
+TEST_CASE("A command's standard error can be kept, and its output can be discarded") {
     const Command command{"/bin/sh", "-c", {"echo out; echo err >&2"}};
     Process both{command.with(Output::kept_with_errors)};
     CHECK(both.wait_for_output("out\nerr\n"));
@@ -116,7 +111,7 @@ TEST_CASE("Standard error joins the output if that is wanted, and no output is k
     CHECK(none.exit_status() == 0);
 }
 
-TEST_CASE("A program that is missing ends with exit status 127") {
+TEST_CASE("A missing program ends with exit status 127") {
     for (const char* const missing : {"/no/such/server", "no-such-server"}) {
         Process process{Command{missing, "--port 0"}.with(Output::kept_with_errors)};
         CHECK(process.wait_for_output(fmt::format("can't run {}\n", missing)));
@@ -125,13 +120,13 @@ TEST_CASE("A program that is missing ends with exit status 127") {
     }
 }
 
-TEST_CASE("A command that prints more than a pipe holds does not wait for us") {
+TEST_CASE("A command that prints more than a pipe holds does not block") {
     Process process{"head -c 1000000 /dev/zero | tr '\\0' x; echo end"};
     CHECK(process.wait_for_output("end\n"));
     CHECK(process.output() == std::string(1'000'000, 'x').append("end\n"));
 }
 
-TEST_CASE("A command has none of our connections") {
+TEST_CASE("A command inherits no connections") {
     asio::io_context io;
     const asio::ip::tcp::acceptor ours{io, {asio::ip::address_v4::loopback(), 0}};
     Process process{"ls -l /proc/self/fd; echo end"};
@@ -140,14 +135,14 @@ TEST_CASE("A command has none of our connections") {
     CHECK(process.output().find("socket:") == std::string::npos);
 }
 
-TEST_CASE("Waiting for output ends with the output, or with one's patience", "[waits]") {
+TEST_CASE("Waiting for output ends when the output does, or at the timeout", "[waits]") {
     const auto start = steady_clock::now();
     SECTION("the output ends") {
         Process process{"echo something else"};
         CHECK(!process.wait_for_output("text", 1min));
         CHECK(!process.wait_for_line("text", 1min));
     }
-    SECTION("the patience ends") {
+    SECTION("the timeout is reached") {
         Process process{"exec sleep 1000"};
         CHECK(!process.wait_for_output("text", 100ms));
         CHECK(steady_clock::now() - start >= 100ms);
@@ -157,14 +152,14 @@ TEST_CASE("Waiting for output ends with the output, or with one's patience", "[w
     CHECK(steady_clock::now() - start < 20s);
 }
 
-TEST_CASE("A line is waited for until it is whole") {
+TEST_CASE("wait_for_line waits until the line is complete") {
     Process process{"printf 'first\\nat: fi'; read line; echo rst; echo at: second; cat"};
     CHECK(process.wait_for_output("fi"));
     CHECK(!process.wait_for_line("at: ", 100ms));
     CHECK(process.wait_for_line("fir", 5s) == "st");
 }
 
-TEST_CASE("A command knows when it has ended") {
+TEST_CASE("A process reports that its command has ended") {
     Process process{"(exit 3)"};
     CHECK(process.wait_for_end(5s));
     CHECK(process.ended());
@@ -178,7 +173,7 @@ TEST_CASE("A command knows when it has ended") {
     CHECK(other.wait_for_end(5s));
 }
 
-TEST_CASE("All that a command has started ends with the object") {
+TEST_CASE("The destructor ends all processes that a command has started") {
     pid_t shell = 0;
     pid_t child = 0;
     {
@@ -191,7 +186,7 @@ TEST_CASE("All that a command has started ends with the object") {
         REQUIRE(!has_ended(child));
     }
     CHECK(ends_soon(child));
-    CHECK(kill(shell, 0) != 0);  // asked for its status too: not even a zombie is left
+    CHECK(kill(shell, 0) != 0);  // reaped, too: no zombie is left
 }
 
 TEST_CASE("A command outlives the thread that started it", "[waits]") {
@@ -204,7 +199,7 @@ TEST_CASE("A command outlives the thread that started it", "[waits]") {
     CHECK(!process->wait_for_end(300ms));
 }
 
-TEST_CASE("A command ends with the program that started it, even if that is killed") {
+TEST_CASE("A command ends when the program that started it is killed") {
     Process starter{
         Command{program("check"), "1 --spawn", {"echo child $$ >&2; exec sleep 1000"}}.with(
             Output::kept_with_errors)};
@@ -234,32 +229,32 @@ TEST_CASE("A command gets the default signals, whatever this program ignores or 
     REQUIRE(pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
 }
 
-TEST_CASE("A process that can't be started leaves nothing behind") {
-    const auto before = open_descriptors();
+TEST_CASE("A process that can't be started leaks nothing") {
+    const auto before = descriptors(getpid());
     rlimit limit{};
     REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    const Process first{"exec sleep 1000"};  // what the first one of all needs is there by now
-    const auto needed = open_descriptors() - before;
+    const Process first{"exec sleep 1000"};  // opens what the first process needs
+    const auto needed = descriptors(getpid()) - before;
     bool started = false;
     for (rlim_t more = 0; !started; ++more) {
         REQUIRE(more < 20);
-        const rlimit short_limit{static_cast<rlim_t>(open_descriptors()) + more, limit.rlim_max};
+        const rlimit short_limit{static_cast<rlim_t>(descriptors(getpid())) + more, limit.rlim_max};
         REQUIRE(setrlimit(RLIMIT_NOFILE, &short_limit) == 0);
-        std::string complaint;
+        std::string message;
         try {
             const Process process{"exec sleep 1000", 1min};
             started = true;
         } catch (const std::system_error& error) {
-            complaint = error.what();
+            message = error.what();
         }
         REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-        CHECK(complaint.ends_with(started ? "" : "Too many open files"));
-        CHECK(open_descriptors() == before + needed);
+        CHECK(message.ends_with(started ? "" : "Too many open files"));
+        CHECK(descriptors(getpid()) == before + needed);
     }
     CHECK(waitpid(-1, nullptr, WNOHANG) == 0);  // no child but the first
 }
 
-TEST_CASE("Waiting for the end of the output does not mistake a text for it", "[waits]") {
+TEST_CASE("Printing 'exit 0' does not end the output", "[waits]") {
     Process process{"echo exit 0; sleep 0.3; echo more"};
     CHECK(!process.wait_for_end_of_output(10ms));
     CHECK(process.wait_for_end_of_output(5s));
@@ -267,18 +262,18 @@ TEST_CASE("Waiting for the end of the output does not mistake a text for it", "[
     CHECK(output_of("echo exit 0; sleep 0.3; exit 3") == "exit 0\nexit 3\n");
 }
 
-TEST_CASE("A command may tidy up before it ends") {
+TEST_CASE("A command may clean up before it ends") {
     const auto mark = std::filesystem::temp_directory_path() /
                       ("unfreeze_process_test_" + std::to_string(getpid()));
     {
-        Process process{"trap 'echo tidied > " + mark.string() +
+        Process process{"trap 'echo cleaned > " + mark.string() +
                         "; exit' TERM; echo set; read line"};
         REQUIRE(process.wait_for_output("set"));
     }
     CHECK(std::filesystem::remove(mark));
 }
 
-TEST_CASE("A command that ignores SIGTERM is killed once the patience is over", "[waits]") {
+TEST_CASE("A command that ignores SIGTERM is killed after the timeout", "[waits]") {
     std::optional<Process> process;
     process.emplace("trap '' TERM; echo set; exec sleep 1000", 300ms);
     REQUIRE(process->wait_for_output("set"));
@@ -290,25 +285,25 @@ TEST_CASE("A command that ignores SIGTERM is killed once the patience is over", 
     CHECK(kill(pid, 0) != 0);
 }
 
-TEST_CASE("Who has left the group, and holds the output open, holds nobody up", "[waits]") {
+TEST_CASE("A process that left the group and keeps the output open blocks nothing", "[waits]") {
     const auto start = steady_clock::now();
     {
-        // It leaves our own standard error alone, which would hold up those who read that.
+        // It closes our standard error, because readers of that would wait for it.
         Process process{"setsid sh -c 'echo started; exec sleep 20' 2>/dev/null & wait"};
         CHECK(process.wait_for_output("started"));
     }
     CHECK(steady_clock::now() - start < 10s);
 }
 
-TEST_CASE("A process leaves no descriptors behind") {
-    const auto before = open_descriptors();
+TEST_CASE("A process leaks no descriptors") {
+    const auto before = descriptors(getpid());
     for (int i = 0; i < 5; ++i) {
         Process{"true"}.wait_for_end(5s);
     }
-    CHECK(open_descriptors() == before);
+    CHECK(descriptors(getpid()) == before);
 }
 
-TEST_CASE("A command with {port} is a server once it accepts", "[waits]") {
+TEST_CASE("A server with {port} has started once it accepts", "[waits]") {
     const auto start = steady_clock::now();
     ServerProcess server{"sleep 0.3; exec nc -lk 127.0.0.1 {port}"};
     CHECK(steady_clock::now() - start >= 300ms);
@@ -316,46 +311,46 @@ TEST_CASE("A command with {port} is a server once it accepts", "[waits]") {
     Connection connection{server.target()};
     REQUIRE(connection.connected());
     REQUIRE(connection.send("hello\n"));
-    CHECK(server.process().wait_for_output("hello\n"));  // it is this one, and no other
+    CHECK(server.process().wait_for_output("hello\n"));  // the connection is to this server
 }
 
 TEST_CASE("The same free port replaces every {port}") {
-    // A server that accepts on the port, and says what else it was told.
+    // A server that accepts on the port, and prints its other arguments.
     const std::string script = "echo \"got $1 and $2\"; exec nc -lk 127.0.0.1 {port}";
     ServerProcess server{{"/bin/sh", "-c", {script, "sh", "{port}", "<{port}{port}>"}}};
     const std::string port = std::to_string(server.target().port);
     CHECK(server.process().wait_for_output("got " + port + " and <" + port + port + ">\n"));
 
     ServerProcess line{"echo {port} {port}; exec nc -lk 127.0.0.1 {port}"};
-    const std::string its_port = std::to_string(line.target().port);
-    CHECK(line.process().wait_for_output(its_port + " " + its_port + "\n"));
+    const std::string line_port = std::to_string(line.target().port);
+    CHECK(line.process().wait_for_output(line_port + " " + line_port + "\n"));
 }
 
-TEST_CASE("A command that says where it listens is a server there", "[waits]") {
-    // In two steps and behind another line: neither that line's end nor half a port is taken.
+TEST_CASE("A server without {port} has started once it prints where it listens", "[waits]") {
+    // The address comes in two writes, after another line: half a port must not be read.
     ServerProcess server{
         "echo starting; printf 'listening on 127.0.0.1:8'; sleep 0.3; echo 765; cat"};
     CHECK(server.target().name() == "127.0.0.1:8765");
 }
 
-TEST_CASE("A command that ends is no server") {
+TEST_CASE("A command that exits is no server") {
     const auto start = steady_clock::now();
-    CHECK(complaint_about("false") == "it ended before it listened");
-    CHECK(complaint_about("echo listening on") == "it ended before it listened");
-    CHECK(complaint_about("/no/such/server 2>&1") == "it ended before it listened");
+    CHECK(start_error("false") == "it ended before it listened");
+    CHECK(start_error("echo listening on") == "it ended before it listened");
+    CHECK(start_error("/no/such/server 2>&1") == "it ended before it listened");
     const Command missing{"/no/such/server", "--port 0"};
-    CHECK(complaint_about(missing.with(Output::kept_with_errors)) == "it ended before it listened");
-    CHECK(complaint_about("false {port}") == "it ended before it accepted a connection");
-    CHECK(steady_clock::now() - start < 8s);  // it did not take the patience
+    CHECK(start_error(missing.with(Output::kept_with_errors)) == "it ended before it listened");
+    CHECK(start_error("false {port}") == "it ended before it accepted a connection");
+    CHECK(steady_clock::now() - start < 8s);  // less than the timeout
 }
 
-TEST_CASE("A command that does not listen is no server once the patience is over", "[waits]") {
+TEST_CASE("A command that does not listen in time is no server", "[waits]") {
     const auto start = steady_clock::now();
-    CHECK(complaint_about("exec sleep 1000", 200ms) ==
-          "it never said 'listening on HOST:PORT', and its command has no {port} to fill in");
+    CHECK(start_error("exec sleep 1000", 200ms) ==
+          "it never printed 'listening on HOST:PORT', and its command contains no {port}");
     CHECK(steady_clock::now() - start >= 200ms);
-    CHECK(complaint_about("exec sleep 1000 # {port}", 200ms)
-              .starts_with("nobody accepts connections on port "));
+    CHECK(start_error("exec sleep 1000 # {port}", 200ms)
+              .starts_with("no process accepts connections on port "));
     CHECK(steady_clock::now() - start >= 400ms);
     CHECK(steady_clock::now() - start < 20s);
 }

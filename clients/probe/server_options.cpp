@@ -10,10 +10,18 @@
 namespace unfreeze {
 
 void add_server_options(CommandLine& command_line, ServerOptions& options) {
-    command_line.add("--server", options.server, "HOST:PORT of a server that runs");
+    command_line.add("--server", options.server, "HOST:PORT of a running server");
     command_line.add("--spawn", options.spawn,
-                     "command that starts the server, to be ended afterwards; {port} in it stands "
-                     "for a free port");
+                     "command that starts the server, which is stopped at the end; {port} becomes "
+                     "a free port");
+}
+
+Target parse_server_flag(const std::string& server) {
+    const std::optional<Target> target = parse_target(server);
+    if (!target) {
+        fail(fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", server));
+    }
+    return *target;
 }
 
 Target find_server(const ServerOptions& options, std::optional<ServerProcess>& spawned) {
@@ -24,15 +32,11 @@ Target find_server(const ServerOptions& options, std::optional<ServerProcess>& s
             fail(fmt::format("no server from '{}': {}", options.spawn, error.what()));
         }
     }
-    const std::optional<Target> target = parse_target(options.server);
-    if (!target) {
-        fail(
-            fmt::format("--server: '{}' is not HOST:PORT, such as 127.0.0.1:8080", options.server));
+    const Target target = parse_server_flag(options.server);
+    if (!Connection{target}.connected()) {
+        fail(fmt::format("no server at {}: start one, or let --spawn start it", target.name()));
     }
-    if (!Connection{*target}.connected()) {
-        fail(fmt::format("no server at {}: start one, or let --spawn start it", target->name()));
-    }
-    return *target;
+    return target;
 }
 
 }  // namespace unfreeze

@@ -9,16 +9,20 @@
 
 namespace unfreeze {
 
-/// How a client is told of its server: one that runs, or one to run.
+/// The server that a client tests: a running one, or one that the client starts.
 struct ServerOptions {
     std::string server = "127.0.0.1:8080";
-    std::string spawn;  // a command; used instead of `server` where it is not empty
+    std::string spawn;  // a command; if it is not empty, it is used instead of `server`
 };
 
 void add_server_options(CommandLine& command_line, ServerOptions& options);
 
-/// The server to talk to: the one that runs, or a process that lives as long as `spawned` does.
-/// Exits with 2 and a sentence where there is none.
-Target find_server(const ServerOptions& options, std::optional<ServerProcess>& spawned);
+/// Reads the value of --server. If it is not HOST:PORT, prints an error and exits with 2.
+[[nodiscard]] Target parse_server_flag(const std::string& server);
+
+/// Returns the running server, or starts one that runs as long as `spawned` lives. If there is
+/// none, prints an error and exits with 2.
+[[nodiscard]] Target find_server(const ServerOptions& options,
+                                 std::optional<ServerProcess>& spawned);
 
 }  // namespace unfreeze

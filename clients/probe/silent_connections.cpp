@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <list>
 
-#include "clients/probe/connection.hpp"
 #include "clients/probe/course.hpp"
 
 namespace unfreeze {
@@ -14,14 +13,14 @@ SilentConnections open_silent_connections(ServerProcess& server, std::size_t con
     const Target& target = server.target();
     const pid_t pid = server.process().pid();
     const std::ptrdiff_t descriptors_before = descriptors(pid);
-    probe(target, frozen_after);  // what the first request of all costs is not counted
+    probe(target, frozen_after);  // allocates what the first request needs
     const long kib_before = status_number(pid, "VmRSS");
 
     asio::io_context io;
     std::list<asio::ip::tcp::socket> sockets;
     asio::error_code error;
     while (sockets.size() < connections && !error) {
-        // The kernel has 28,000 ports to each address, and loopback has many of these.
+        // The kernel has 28,000 ephemeral ports per address, and loopback has many addresses.
         const auto other = static_cast<std::uint32_t>(sockets.size() / 20'000);
         asio::ip::tcp::socket& socket = sockets.emplace_back(io);
         open_socket(socket, target);

@@ -21,7 +21,7 @@ std::optional<Target> parse_target(const std::string& text) {
     if (no_address || ipv6 != brackets || port < 1 || port > 65535) {
         return std::nullopt;
     }
-    return Target{host, static_cast<std::uint16_t>(port)};
+    return Target{.host = host, .port = static_cast<std::uint16_t>(port)};
 }
 
 std::string post(std::string_view body, std::string_view fields) {
