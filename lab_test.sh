@@ -45,8 +45,8 @@ refused "lab: diff takes one stage, got '2 3'" diff 2 3
 refused "lab: unknown variant 'sleep' of stage 4; choose one of: answer-first, blocking-sleep, *" run 4 --variant sleep
 refused "lab: unknown variant '' of stage 3; choose one of: clock-per-read, *" stress 3 --variant
 refused "lab: expected a stage's number, got '' *" check
-refused "check: *'false'*" check 1 --spawn false
-refused "gate: *'fly'*pass, *" gate fly
+refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
+refused "gate: unknown fault 'fly'; choose one of: pass, split, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
 refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none

@@ -220,7 +220,7 @@ Outcome exceed_connection_limit(const std::string& server, std::size_t part) {
     return {.passed = report.errors_in_all() == 0 && report.never_sent == 0 &&
                       open_max <= connections_max + 2,
             .slowest = report.latency.max(),
-            .figure = fmt::format("{} of {} requests answered, at most {} connections open",
+            .figure = fmt::format("{} of {} requests answered, at most {} open",
                                   report.accepted + report.rejected, requests, open_max)};
 }
 
