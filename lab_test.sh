@@ -65,10 +65,10 @@ refused "experiment: unknown flag '--bogus' *" bench workers --bogus
 refused "lab: matrix --record takes no other flags, got '--stage 3'" matrix --stage 3 --record
 refused "stage03_validation: unknown flag '--bogus' *" run 3 --bogus
 [[ $(./lab run 3 -e 2>&1) == '$ build/release/bin/stage03_validation -e'$'\n'* ]] || failed 'lab does not show the flag -e'
-refused "stage03_client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
-refused "stage03_client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
-refused "stage03_client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
-refused "stage03_client: *'false'*" stress 3 --spawn false
+refused "client: --json: expected no value, got 'maybe' *" stress 3 --json=maybe
+refused "client: no server at 127.0.0.1:1: *" stress 3 --server 127.0.0.1:1
+refused "client: --server: 'here' is not HOST:PORT, *" stress 3 --server here
+refused "client: no server from 'false': it ended before it listened" stress 3 --spawn false
 
 shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*    sharding *" help
 shows "*experiment*workers --help*--csv*" bench workers --help

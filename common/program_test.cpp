@@ -231,7 +231,7 @@ TEST_CASE("A program that is given too little says so in one sentence, or works"
     for (const char* const many : {"stage06_workers", "stage09_metrics", "stage10_shutdown"}) {
         programs.push_back({program(many), "--port 0 --workers 1000 --io-threads 64"});
     }
-    programs.push_back({program("stage05_client"), "--server 127.0.0.1:1"});
+    programs.push_back({program("client"), "5 --server 127.0.0.1:1"});
     if (!sanitized) {  // benchmarks are not built then
         programs.push_back({program("floor"), "--port 0"});
     }

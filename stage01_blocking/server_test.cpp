@@ -33,8 +33,8 @@ TEST_CASE("The client of stage 1 tells stage 1 from stage 2", "[waits]") {
 }
 
 TEST_CASE("A client that is killed takes the server that it has spawned with it") {
-    Process client{{program("stage01_client"),
-                    "--requests 100000000",
+    Process client{{program("client"),
+                    "1 --requests 100000000",
                     {"--spawn", shell_word(program("stage01_blocking")) + " --port 0"}}};
     const auto where = client.wait_for_line("load on ", 10s);
     REQUIRE(where);

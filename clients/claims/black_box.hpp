@@ -127,8 +127,8 @@ inline void check_verdict(std::size_t stage, const CourseServer& server, Verdict
         return;
     }
     const std::string output =
-        output_of({program(fmt::format("stage{:02}_client", stage)),
-                   flags,
+        output_of({program("client"),
+                   fmt::format("{} {}", stage, flags),
                    {"--spawn", fmt::format("{} --port 0 {}", shell_word(program(server.name)),
                                            server.flags)}});
     INFO(output);

@@ -341,7 +341,7 @@ TEST_CASE("The stage 7 client prints no table of workers with --json or --until-
     const std::string server =
         shell_word(program("stage07_contention")) + " --port 0 --work-ms 10 --hold-ms 1";
     const std::string output = output_of(
-        {program("stage07_client"), fmt::format("--requests 10 {}", flag), {"--spawn", server}});
+        {program("client"), fmt::format("7 --requests 10 {}", flag), {"--spawn", server}});
     INFO(output);
     CHECK(output.find("workers") == output.npos);
     CHECK(std::chrono::steady_clock::now() < start + 8s);  // a second for each of its rows

@@ -45,7 +45,7 @@ TEST_CASE("A tool without enough descriptors fails with one sentence", "[waits]"
         {"goodput", "--seconds 1"},
         {"matrix", "--stage 3"},
         {"soak", "--runs 1 --run-seconds 4"},
-        {"stage05_client", "--concurrency 50", spawn("stage05_backpressure")},
+        {"client", "5 --concurrency 50", spawn("stage05_backpressure")},
     };
     for (const Tool& tool : tools) {
         for (const int limit : {4, 9}) {
@@ -69,13 +69,13 @@ TEST_CASE("A tool that runs out of descriptors midway reports it, and does not b
     // Start the server first: with the client's limit it could not raise its own.
     ServerProcess server{server_command("stage02_async")};
     const std::string at = "--server " + server.target().name();
-    const std::string load = short_of({"stage05_client", "--concurrency 50 " + at}, 20);
-    check_sentence("stage05_client", load);
+    const std::string load = short_of({"client", "5 --concurrency 50 " + at}, 20);
+    check_sentence("client", load);
     CHECK(
-        load.ends_with("\nstage05_client: can't open another connection: Too many open files"
+        load.ends_with("\nclient: can't open another connection: Too many open files"
                        "\nexit 2\n"));
     CHECK(load.find("accepted") == load.npos);
-    check_sentence("stage02_client", short_of({"stage02_client", at}, 20));
+    check_sentence("client", short_of({"client", "2 " + at}, 20));
     check_sentence("check", short_of({"check", "2 " + at}, 10));
     check_sentence("freeze", short_of({"freeze", at}, 20));
     check_sentence("matrix", short_of({"matrix", "--stage 2 --side-by-side 8"}, 24));
@@ -111,8 +111,8 @@ TEST_CASE("A tool that can't write its results fails with one sentence", "[waits
     check_full_output(workers);
     check_full_output({"check", "1 " + at});
     check_full_output({"freeze", "--clients 1 " + at});
-    check_full_output({"stage02_client", "--requests 10 " + at});
-    check_full_output({"stage02_client", "--json --requests 10 " + at});
+    check_full_output({"client", "2 --requests 10 " + at});
+    check_full_output({"client", "2 --json --requests 10 " + at});
 }
 
 TEST_CASE("Every other tool fails if it can't write its file", "[full]") {

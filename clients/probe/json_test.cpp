@@ -133,7 +133,7 @@ TEST_CASE("The JSON that tools write is valid, whatever bytes a server sends") {
     }
 
     const std::string client =
-        output_of({program("stage01_client"), "--json --requests 3 --server " + server.name()});
+        output_of({program("client"), "1 --json --requests 3 --server " + server.name()});
     INFO(client);
     const auto printed = strings_in(client.substr(0, client.find("\nexit ")));
     REQUIRE(printed);

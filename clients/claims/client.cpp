@@ -1,5 +1,7 @@
-#include "clients/claims/stage_client.hpp"
-
+// Puts load on a stage's server, then checks the claims that the stage is about. From stage 4 on
+// the events of a load are for users of its own, whose balances show how many have been processed.
+// Exits with 0 if each claim came out as taught and no request failed, with 1 if not, and with 2
+// without a server.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <system_error>
 
 #include "clients/claims/claims.hpp"
+#include "clients/claims/stage_loads.hpp"
 #include "clients/probe/account.hpp"
 #include "clients/probe/connection.hpp"
 #include "clients/probe/json.hpp"
@@ -21,41 +24,55 @@
 #include "common/csv.hpp"
 #include "common/log.hpp"
 
-namespace unfreeze {
 namespace {
 
+using namespace unfreeze;
 using namespace std::chrono_literals;
 
 struct Options {
+    std::size_t stage = 0;
+    StageLoad stage_load;
     ServerOptions server;
     bool json = false;
     bool until_done = false;
     bool sweep = true;
 };
 
-Options parse_options(int argc, char** argv, StageClient& client) {
-    Options options;
-    LoadOptions& load = client.load;
+/// The stage decides which flags there are, and their defaults. So it has to be the first argument.
+Options parse_options(int argc, char** argv) {
     CommandLine command_line{
-        fmt::format("The client of stage {0}: puts load on a server, then checks what stage {0} "
-                    "teaches.",
-                    client.stage)};
+        "Puts load on a server, then checks the claims that a stage is about. The stage decides "
+        "the defaults, and whether there are more flags: see client N --help."};
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    Options options;
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        options.stage = first == std::to_string(stage) ? stage : options.stage;
+    }
+    if (options.stage == 0 && first != "--help" && first != "-h") {
+        fail(
+            fmt::format("expected a stage from 1 to {} as the first argument, got '{}' "
+                        "(see --help)",
+                        last_stage, first));
+    }
+    options.stage_load = stage_loads.at(std::max<std::size_t>(options.stage, 1) - 1);
+    LoadOptions& load = options.stage_load.load;
+    command_line.add("stage", options.stage, 1, last_stage, "the stage; comes first");
     add_server_options(command_line, options.server);
     command_line.add("--requests", load.requests, 1, 100'000'000, "requests in all");
-    command_line.add("--concurrency", load.concurrency, 1, 20'000, "requests at a time");
+    command_line.add("--concurrency", load.concurrency, 1, 20'000, "requests in flight at a time");
     command_line.add("--rate", load.rate, 0, 1'000'000,
-                     "requests offered a second; 0 sends the next as soon as one is answered");
+                     "requests offered a second; 0 sends the next one after each response");
     command_line.add("--keep-alive,!--connection-each", load.keep_alive,
                      "whether a connection carries many requests or one");
-    command_line.add("--timeout-ms", load.timeout_ms, 1ms, 1h, "patience for one answer");
-    if (client.overloads) {
+    command_line.add("--timeout-ms", load.timeout_ms, 1ms, 1h, "timeout of one request");
+    if (options.stage_load.overloads) {
         command_line.add("--until-done", options.until_done,
-                         "wait after the load until all that was accepted has been worked on, and "
+                         "after the load, wait until all accepted events have been processed, and "
                          "check no claims");
     }
-    if (client.sweeps_workers) {
+    if (options.stage_load.sweeps_workers) {
         command_line.add("!--no-sweep", options.sweep,
-                         "don't try it with 1 to 64 workers, as --json and --until-done don't");
+                         "don't measure 1 to 64 workers; --json and --until-done imply it");
     }
     command_line.add("--json", options.json, "print one JSON object instead of text");
     command_line.parse(argc, argv);
@@ -63,13 +80,12 @@ Options parse_options(int argc, char** argv, StageClient& client) {
     return options;
 }
 
-/// A load, and what the server had done of it when it ended.
+/// A load, and how much of it the server had processed when the load ended.
 struct Outcome {
     LoadReport load;
-    std::optional<std::int64_t> done = {};  // events worked on, where the server tells balances
-    std::optional<std::chrono::duration<double>> rest =
-        {};                      // what the others then took, in seconds
-    long memory_kib_before = 0;  // the server's, where it was started here
+    std::optional<std::int64_t> done = {};  // events processed, if the server has balances
+    std::optional<std::chrono::duration<double>> rest = {};  // time for the others, in seconds
+    long memory_kib_before = 0;                              // of a server that the client started
     long memory_kib_after = 0;
 };
 
@@ -91,87 +107,85 @@ std::string to_text(const Outcome& outcome) {
     return text;
 }
 
-/// One run of a stage's client.
-class StageRun {
+class Client {
 public:
-    StageRun(StageClient client, Options options)
-        : client_{std::move(client)}, options_{std::move(options)} {
+    explicit Client(Options options)
+        : options_{std::move(options)}, stage_load_{options_.stage_load} {
         raise_descriptor_limit();
         target_ = find_server(options_.server, spawned_);
     }
 
-    /// The exit status.
+    /// Returns the exit status.
     int run() {
-        const std::size_t concurrency = client_.load.concurrency;
-        if (client_.first_concurrency > 0) {
-            put_load(client_.first_concurrency);
+        if (stage_load_.first_concurrency > 0) {
+            put_load(stage_load_.first_concurrency);
         }
-        const LoadReport load = put_load(concurrency);
-        if (!client_.other_run.server_flags.empty() && spawned_) {
-            put_other_load();
+        const LoadReport load = put_load(stage_load_.load.concurrency);
+        if (!stage_load_.second_run.server_flags.empty() && spawned_) {
+            put_second_load();
         }
-        if (client_.sweeps_workers && options_.sweep && spawned_ && !options_.json &&
+        if (stage_load_.sweeps_workers && options_.sweep && spawned_ && !options_.json &&
             !options_.until_done) {
             sweep_workers();
         }
         std::string claims_json;
         if (!options_.until_done) {
-            if (client_.overloads) {
-                leave_the_queue_behind();
+            if (stage_load_.overloads) {
+                await_empty_queue();
             }
             claims_json = check_claims();
         }
         const bool as_taught = claims_as_taught_ && failed_ == 0;
         if (options_.json) {
             fmt::print("{}\n", JsonObject{}
-                                   .add("stage", client_.stage)
+                                   .add("stage", options_.stage)
                                    .add("as_taught", as_taught)
                                    .add_json("load", to_json(load))
                                    .add_json("claims", fmt::format("[{}]", claims_json))
                                    .text());
         }
         if (failed_ > 0) {
-            say(fmt::format(
-                "{} of {} requests were not {}\n", failed_, asked_,
-                client_.overloads ? "answered, or accepted and not worked on" : "accepted"));
+            say(fmt::format("{} of {} requests were not {}\n", failed_, sent_,
+                            stage_load_.overloads ? "answered, or were accepted but not processed"
+                                                  : "accepted"));
         }
         if (!options_.until_done) {
             say(fmt::format("verdict: {} for stage {}\n", as_taught ? "as taught" : "NOT AS TAUGHT",
-                            client_.stage));
+                            options_.stage));
         }
         return as_taught ? 0 : 1;
     }
 
 private:
     LoadReport put_load(std::size_t concurrency) {
-        LoadOptions load = client_.load;
+        LoadOptions load = stage_load_.load;
         load.concurrency = concurrency;
-        Account account{target_, client_.users};
-        if (client_.stage >= 4) {
+        Account account{target_, stage_load_.users};
+        if (options_.stage >= 4) {
             load.body = [&](std::size_t n) { return account.event(1, n); };
         }
-        say(fmt::format("load on {}: {} requests, {} at a time, {}{}{}\n", target_.name(),
-                        load.requests, load.concurrency,
-                        load.keep_alive ? "connections kept" : "a connection each",
-                        load.rate == 0 ? "" : fmt::format(", {} offered a second", load.rate),
-                        client_.silent_clients == 0
-                            ? ""
-                            : fmt::format(", beside {} silent clients", client_.silent_clients)));
-        std::list<Connection> silent;
-        while (silent.size() < client_.silent_clients) {
-            silent.emplace_back(target_);
+        say(fmt::format(
+            "load on {}: {} requests, {} at a time, {}{}{}\n", target_.name(), load.requests,
+            load.concurrency, load.keep_alive ? "connections kept" : "a connection each",
+            load.rate == 0 ? "" : fmt::format(", {} offered a second", load.rate),
+            stage_load_.idle_connections == 0
+                ? ""
+                : fmt::format(", beside {} silent clients", stage_load_.idle_connections)));
+        std::list<Connection> idle;
+        while (idle.size() < stage_load_.idle_connections) {
+            idle.emplace_back(target_);
         }
         Outcome outcome;
         outcome.memory_kib_before = memory_kib();
         outcome.load = run_load(target_, load);
         outcome.memory_kib_after = memory_kib();
-        if (client_.overloads) {
+        if (stage_load_.overloads) {
             outcome.done = account.balance();
         }
         const LoadReport& report = outcome.load;
         const auto accepted = static_cast<std::int64_t>(report.accepted);
-        asked_ += load.requests;
-        failed_ += load.requests - report.accepted - (client_.overloads ? report.rejected : 0);
+        sent_ += load.requests;
+        failed_ += load.requests - report.accepted - (stage_load_.overloads ? report.rejected : 0);
         if (options_.until_done) {
             const auto start = std::chrono::steady_clock::now();
             const std::int64_t done = account.wait_for(accepted, 10min).value_or(0);
@@ -181,29 +195,30 @@ private:
             }
         }
         say(to_text(outcome));
-        if (!client_.beside.empty()) {
-            say(fmt::format("  {}\n", client_.beside));
+        if (!stage_load_.reference.empty()) {
+            say(fmt::format("  {}\n", stage_load_.reference));
         }
         return outcome.load;
     }
 
-    void put_other_load() {
+    void put_second_load() {
         ServerOptions server = options_.server;
-        server.spawn += fmt::format(" {}", client_.other_run.server_flags);
+        server.spawn += fmt::format(" {}", stage_load_.second_run.server_flags);
         try {
             target_ = spawned_.emplace(server.spawn).target();
         } catch (const std::runtime_error& error) {
-            say(fmt::format("not run with {}: {}\n", client_.other_run.server_flags, error.what()));
+            say(fmt::format("not measured with {}: {}\n", stage_load_.second_run.server_flags,
+                            error.what()));
             target_ = find_server(options_.server, spawned_);
             return;
         }
-        say(fmt::format("the server with {}\n", client_.other_run.server_flags));
-        client_.load.rate = client_.other_run.rate;
-        client_.beside = client_.other_run.beside;
-        put_load(client_.load.concurrency);
+        say(fmt::format("the server with {}\n", stage_load_.second_run.server_flags));
+        stage_load_.load.rate = stage_load_.second_run.rate;
+        stage_load_.reference = stage_load_.second_run.reference;
+        put_load(stage_load_.load.concurrency);
     }
 
-    /// A short queue and a short span: to see the curve, and not its last digit.
+    /// The queue and the time are short: they show the shape of the curve, not exact figures.
     void sweep_workers() {
         say("workers   jobs a second   mean wait for the lock\n");
         for (const int workers : {1, 2, 4, 8, 11, 16, 32, 64}) {
@@ -216,20 +231,21 @@ private:
                     "{:>7}   {:>13.0f}   {:>19.0f} ms\n", workers, report.jobs_per_second,
                     std::chrono::duration<double, std::milli>{report.wait.mean()}.count()));
             } catch (const std::runtime_error& error) {
-                say(fmt::format("no figures of this server: {}\n", error.what()));
+                say(fmt::format("this server can't be measured: {}\n", error.what()));
                 return;
             }
         }
     }
 
-    /// What an overloaded server has accepted would be in the claims' way.
-    void leave_the_queue_behind() {
+    /// The claims would otherwise wait for the events that the overloaded server has accepted.
+    void await_empty_queue() {
         if (spawned_) {
             target_ = find_server(options_.server, spawned_);  // a fresh one
         } else {
-            say("waiting until the server has worked off its queue\n");
+            say("waiting until the server has emptied its queue\n");
             if (!wait_until_idle(target_, 10min)) {
-                say("it has not in 10 minutes, or tells no balances: the claims may suffer\n");
+                say("the queue is not empty after 10 minutes, or the server has no balances: the "
+                    "claims may come out wrong\n");
             }
         }
     }
@@ -237,7 +253,7 @@ private:
     std::string check_claims() {
         say("claims\n");
         std::string json;
-        for (const std::string_view name : client_.claims) {
+        for (const std::string_view name : stage_load_.claims) {
             const Claim& tested = claim(name);
             if (tested.traits.ends_the_server && !spawned_) {
                 say(fmt::format("  {:<52}not tried: it ends the server (see --spawn)\n",
@@ -245,7 +261,7 @@ private:
                 continue;
             }
             const Finding finding = tested.experiment(target_);
-            const bool expected = finding.holds == tested.holds_in(client_.stage);
+            const bool expected = finding.holds == tested.holds_in(options_.stage);
             claims_as_taught_ = claims_as_taught_ && expected;
             say(fmt::format("  {:<52}{:<5}{}   {}\n", tested.sentence,
                             finding.holds ? "yes," : "no,",
@@ -263,8 +279,8 @@ private:
     }
 
     long memory_kib() {
-        return client_.overloads && spawned_ ? status_number(spawned_->process().pid(), "VmRSS")
-                                             : 0;
+        return stage_load_.overloads && spawned_ ? status_number(spawned_->process().pid(), "VmRSS")
+                                                 : 0;
     }
 
     void say(const std::string& text) const {
@@ -274,26 +290,24 @@ private:
         }
     }
 
-    StageClient client_;
     Options options_;
+    StageLoad& stage_load_;
     std::optional<ServerProcess> spawned_;
     Target target_;
     bool claims_as_taught_ = true;
-    std::uint64_t asked_ = 0;   // requests of all loads ...
-    std::uint64_t failed_ = 0;  // ... and those that did not come out as they should
+    std::uint64_t sent_ = 0;    // requests of all loads
+    std::uint64_t failed_ = 0;  // of these
 };
 
 }  // namespace
 
-int run_stage_client(int argc, char** argv, StageClient client) {
-    Options options = parse_options(argc, argv, client);
+int main(int argc, char** argv) {
+    Options options = parse_options(argc, argv);
     try {
-        const int status = StageRun{std::move(client), std::move(options)}.run();
+        const int status = Client{std::move(options)}.run();
         finish_output();
         return status;
     } catch (const std::system_error& error) {
-        fail(error.what());  // what this program lacks
+        fail(error.what());  // the client itself lacks something
     }
 }
-
-}  // namespace unfreeze
