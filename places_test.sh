@@ -37,9 +37,9 @@ if [[ ${1-} == exercises ]]; then
                 failed "stage $stage has no variant $variant"
             patch -p1 -s --fuzz=0 <"$patch"
             expected=$(head -n 1 "$patch" | grep -oE '`[a-z0-9-]+`' | sort || true)
-            ./lab matrix --stage $stage >"$work/matrix.txt" 2>&1 || true # 1: not as taught
-            turned=$(sed -n 's/^NOT AS TAUGHT: \(`[a-z0-9-]*`\).*/\1/p' "$work/matrix.txt" | sort)
-            [[ $(tail -n 1 "$work/matrix.txt") == *' of '*' cells as taught' ]] ||
+            ./lab matrix --stage $stage >"$work/matrix.txt" 2>&1 || true # 1: not as expected
+            turned=$(sed -n 's/^NOT AS EXPECTED: \(`[a-z0-9-]*`\).*/\1/p' "$work/matrix.txt" | sort)
+            [[ $(tail -n 1 "$work/matrix.txt") == *' of '*' cells as expected' ]] ||
                 failed "stage $stage, $variant, was not judged: $(tail -n 3 "$work/matrix.txt")"
             [[ $turned == "$expected" ]] || failed "stage $stage, $variant turns" $turned "and not" $expected
             echo "ok: stage $stage, $variant:" ${turned:-no claim fails}

@@ -28,8 +28,8 @@ TEST_CASE("A wrong start of stage 1 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 1 tells stage 1 from stage 2", "[waits]") {
-    check_verdict(1, {"stage01_blocking"}, Verdict::as_taught);
-    check_verdict(1, {"stage02_async"}, Verdict::not_as_taught);
+    check_verdict(1, {"stage01_blocking"}, Verdict::as_expected);
+    check_verdict(1, {"stage02_async"}, Verdict::not_as_expected);
 }
 
 TEST_CASE("A client that is killed takes the server that it has spawned with it") {

@@ -14,9 +14,9 @@ TEST_CASE("No variant of stage 2 turns another claim", "[full]") { check_variant
 TEST_CASE("A wrong start of stage 2 ends in one sentence") { check_start_errors("stage02_async"); }
 
 TEST_CASE("The client of stage 2 tells stage 2 from its neighbours", "[full]") {
-    check_verdict(2, {"stage02_async"}, Verdict::as_taught);
-    check_verdict(2, {"stage03_validation"}, Verdict::not_as_taught);
-    check_verdict(2, {"stage01_blocking"}, Verdict::not_as_taught);
+    check_verdict(2, {"stage02_async"}, Verdict::as_expected);
+    check_verdict(2, {"stage03_validation"}, Verdict::not_as_expected);
+    check_verdict(2, {"stage01_blocking"}, Verdict::not_as_expected);
 }
 
 TEST_CASE("A server out of descriptors pauses, says so once, and recovers by itself", "[waits]") {

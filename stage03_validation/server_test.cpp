@@ -100,8 +100,8 @@ TEST_CASE("A wrong start of stage 3 ends in one sentence") {
 }
 
 TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {
-    check_verdict(3, {"stage03_validation"}, Verdict::as_taught);
-    check_verdict(3, {"stage02_async"}, Verdict::not_as_taught);
+    check_verdict(3, {"stage03_validation"}, Verdict::as_expected);
+    check_verdict(3, {"stage02_async"}, Verdict::not_as_expected);
 }
 
 TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request", "[waits]") {

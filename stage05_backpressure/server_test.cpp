@@ -38,11 +38,11 @@ TEST_CASE("A wrong start of stage 5 ends in one sentence") {
 TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant",
           "[full]") {
     const char* const flags = "--requests 2000";
-    check_verdict(5, {"stage05_backpressure", "--work-ms 50"}, Verdict::as_taught, flags);
-    check_verdict(5, {"stage05_variant_unbounded_queue", "--work-ms 50"}, Verdict::not_as_taught,
+    check_verdict(5, {"stage05_backpressure", "--work-ms 50"}, Verdict::as_expected, flags);
+    check_verdict(5, {"stage05_variant_unbounded_queue", "--work-ms 50"}, Verdict::not_as_expected,
                   flags);
-    check_verdict(5, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_taught, flags);
-    check_verdict(5, {"stage04_state", "--work-ms 10"}, Verdict::not_as_taught, "--requests 100");
+    check_verdict(5, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_expected, flags);
+    check_verdict(5, {"stage04_state", "--work-ms 10"}, Verdict::not_as_expected, "--requests 100");
 }
 
 TEST_CASE("What has room is answered with 202, what has none with 503 and when to come again") {

@@ -33,11 +33,11 @@ TEST_CASE("A wrong start of stage 7 ends in one sentence") {
 
 TEST_CASE("The client of stage 7 tells stage 7 from stage 6 and from its cure", "[full]") {
     const char* const flags = "--requests 500 --no-sweep";
-    check_verdict(7, {"stage07_contention", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught,
+    check_verdict(7, {"stage07_contention", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected,
                   flags);
-    check_verdict(7, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_taught, flags);
+    check_verdict(7, {"stage06_workers", "--work-ms 50"}, Verdict::not_as_expected, flags);
     check_verdict(7, {"stage07_variant_hold_outside_lock", "--work-ms 60 --hold-ms 15"},
-                  Verdict::not_as_taught, flags);
+                  Verdict::not_as_expected, flags);
 }
 
 TEST_CASE("One lock caps the rate at 1 / hold, whatever the workers") {

@@ -32,10 +32,10 @@ TEST_CASE("A wrong start of stage 9 ends in one sentence") {
 
 TEST_CASE("The client of stage 9 tells stage 9 from its neighbours", "[full]") {
     const char* const flags = "--requests 500";
-    check_verdict(9, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
-    check_verdict(9, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+    check_verdict(9, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected, flags);
+    check_verdict(9, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_expected,
                   flags);
-    check_verdict(9, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+    check_verdict(9, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_expected,
                   flags);
 }
 

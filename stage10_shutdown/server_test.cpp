@@ -76,11 +76,12 @@ TEST_CASE("A wrong start of stage 10 ends in one sentence") {
 
 TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant", "[full]") {
     const char* const flags = "--requests 500";
-    check_verdict(10, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::as_taught, flags);
-    check_verdict(10, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_taught,
+    check_verdict(10, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected,
+                  flags);
+    check_verdict(10, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_expected,
                   flags);
     check_verdict(10, {"stage10_variant_no_drain", "--work-ms 60 --hold-ms 15"},
-                  Verdict::not_as_taught, flags);
+                  Verdict::not_as_expected, flags);
 }
 
 TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to be accepted") {

@@ -109,7 +109,7 @@ inline void check_variants(std::size_t stage, std::size_t share, std::size_t cli
         INFO(heading);
         CHECK(turned.empty() == heading.ends_with(": no claim fails."));
         for (Trial& trial : trials[i]) {
-            if (trial.as_taught(stage) == turned.contains(trial.claim->name)) {
+            if (trial.as_expected(stage) == turned.contains(trial.claim->name)) {
                 trial = try_claim(*trial.claim, command);
             }
         }
@@ -117,7 +117,7 @@ inline void check_variants(std::size_t stage, std::size_t share, std::size_t cli
     }
 }
 
-enum class Verdict { as_taught, not_as_taught };
+enum class Verdict { as_expected, not_as_expected };
 
 /// Has a stage's client judge a program's server. Not under a sanitizer: it would see the parts of
 /// server and client once more that all other tests put together.
@@ -133,9 +133,9 @@ inline void check_verdict(std::size_t stage, const CourseServer& server, Verdict
                                            server.flags)}});
     INFO(output);
     CHECK(output.ends_with(
-        expected == Verdict::as_taught
-            ? fmt::format("verdict: as taught for stage {}\nexit 0\n", stage)
-            : fmt::format("verdict: NOT AS TAUGHT for stage {}\nexit 1\n", stage)));
+        expected == Verdict::as_expected
+            ? fmt::format("verdict: as expected for stage {}\nexit 0\n", stage)
+            : fmt::format("verdict: NOT AS EXPECTED for stage {}\nexit 1\n", stage)));
 }
 
 }  // namespace unfreeze

@@ -32,7 +32,7 @@ Finding keep_alive(const Target& target) {
     }
     return {answered == requests,
             fmt::format("{} of {} answered on one connection", answered, requests),
-            briefly(answered, requests)};
+            summarize(answered, requests)};
 }
 
 Finding pipelining(const Target& target) {
@@ -54,11 +54,11 @@ Finding pipelining(const Target& target) {
         ++in_order;
     }
     return {in_order == 2 * rounds, fmt::format("{} of {} in order", in_order, 2 * rounds),
-            briefly(in_order, 2 * rounds)};
+            summarize(in_order, 2 * rounds)};
 }
 
 /// Bytes that end like a head and are none.
-Finding garbage(const Target& target) {
+Finding malformed_requests(const Target& target) {
     std::size_t refused = 0;
     const auto not_http = {"hello\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
                            "POST / HTTP/1.1\r\nno colon here\r\n\r\n"};
@@ -72,10 +72,10 @@ Finding garbage(const Target& target) {
     return {refused == not_http.size() && served,
             fmt::format("refused {} of {}, next client {}", refused, not_http.size(),
                         served ? "served" : "waits"),
-            briefly(refused, not_http.size())};
+            summarize(refused, not_http.size())};
 }
 
-Finding noise(const Target& target) {
+Finding random_bytes(const Target& target) {
     constexpr std::size_t clients = 200;
     constexpr std::size_t bytes_each = 64 * 1024;
     std::mt19937 random{20'240'607};  // the same noise in each run
@@ -93,12 +93,12 @@ Finding noise(const Target& target) {
     return {refused == clients && served,
             fmt::format("refused {} of {}, next client {}", refused, clients,
                         served ? "served" : "waits"),
-            briefly(refused, clients)};
+            summarize(refused, clients)};
 }
 
 /// Each says in two ways where it ends, and two servers in a row might take one each
 /// (RFC 9112 11.2).
-Finding two_readings(const Target& target) {
+Finding ambiguous_framing(const Target& target) {
     const std::string body = event_body(0);
     const std::string length = std::to_string(body.size());
     const std::array<std::string, 4> framings{
@@ -113,10 +113,10 @@ Finding two_readings(const Target& target) {
         refused += status_of(response) == 400 && !response->keep_alive ? 1 : 0;
     }
     return {refused == framings.size(), fmt::format("refused {} of {}", refused, framings.size()),
-            briefly(refused, framings.size())};
+            summarize(refused, framings.size())};
 }
 
-Finding long_head(const Target& target) {
+Finding endless_head(const Target& target) {
     constexpr std::size_t limit = 1024 * 1024;
     const std::string piece = "X: " + std::string(1'000, 'x') + "\r\n";
     Connection connection{target};
@@ -131,8 +131,8 @@ Finding long_head(const Target& target) {
         response = connection.receive(frozen_after);
     }
     const int status = status_of(response);
-    return {status == 431, fmt::format("{} when {} KiB were sent", briefly(status), sent / 1024),
-            briefly(status)};
+    return {status == 431, fmt::format("{} when {} KiB were sent", summarize(status), sent / 1024),
+            summarize(status)};
 }
 
 /// A byte every tenth of a second, for longer than most servers have patience with a head.
@@ -153,7 +153,7 @@ Finding slow_head(const Target& target) {
     return {status == 408,
             status == 0 ? fmt::format("no answer in {} s", patience.count())
                         : fmt::format("{} after {:.1f} s", status, elapsed()),
-            status == 0 ? briefly(status) : fmt::format("{:.1f} s", elapsed())};
+            status == 0 ? summarize(status) : fmt::format("{:.1f} s", elapsed())};
 }
 
 Finding large_body(const Target& target) {
@@ -172,13 +172,13 @@ Finding large_body(const Target& target) {
         response = connection.receive(frozen_after);  // sending failed: perhaps there is a reason
     }
     const int status = status_of(response);
-    return {
-        status == 413 && sent < stated,
-        fmt::format("{} when {} of {} KiB were sent", briefly(status), sent / 1024, stated / 1024),
-        briefly(status)};
+    return {status == 413 && sent < stated,
+            fmt::format("{} when {} of {} KiB were sent", summarize(status), sent / 1024,
+                        stated / 1024),
+            summarize(status)};
 }
 
-Finding reason(const Target& target) {
+Finding rejection_reason(const Target& target) {
     const std::array<std::string_view, 4> no_events{
         R"({"user":"alice","action":"buy"})", R"({"user":"alice","action":"buy","amount":"1"})",
         R"({"user":"alice","action":"buy","amount":9223372036854775808})", R"({"user":"alice")"};
@@ -193,16 +193,16 @@ Finding reason(const Target& target) {
                     : 0;
     }
     return {told == no_events.size(), fmt::format("told {} of {}", told, no_events.size()),
-            briefly(told, no_events.size())};
+            summarize(told, no_events.size())};
 }
 
 /// Each bracket costs a reader that calls itself another piece of its stack.
-Finding deep_json(const Target& target) {
+Finding nested_json(const Target& target) {
     const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
     const bool served = probe(target, frozen_after).has_value();
     return {status == 400 && served,
-            fmt::format("{}, next client {}", briefly(status), served ? "served" : "waits"),
-            served ? briefly(status) : "gone"};
+            fmt::format("{}, next client {}", summarize(status), served ? "served" : "waits"),
+            served ? summarize(status) : "gone"};
 }
 
 }  // namespace unfreeze

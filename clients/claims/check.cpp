@@ -25,7 +25,7 @@ using namespace unfreeze;
 /// The stage that brings what the claim says, or that ends it where it is a weakness; nothing where
 /// no stage does.
 std::optional<std::size_t> due_in(const Claim& claim) {
-    if (!claim.traits.weakness) {
+    if (!claim.traits.defect) {
         return claim.first_stage;
     }
     return claim.last_stage < last_stage ? std::optional{claim.last_stage + 1} : std::nullopt;
@@ -68,10 +68,10 @@ std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& opt
         }
         tried = true;
         const Finding& finding = trial->finding;
-        const bool expected = !claim.traits.weakness;
-        const bool good = finding.holds == expected && !trial->died();
+        const bool expected = !claim.traits.defect;
+        const bool good = finding.holds == expected && !trial->crashed();
         const std::string found =
-            trial->died() ? finding.figure + ", and the server ended" : finding.figure;
+            trial->crashed() ? finding.figure + ", and the server ended" : finding.figure;
         fmt::print("  {:<52}{:<5}{}   {}\n", claim.sentence, finding.holds ? "yes," : "no,",
                    good ? "good    " : "NOT GOOD", found);
         std::fflush(stdout);

@@ -14,13 +14,13 @@ namespace unfreeze {
 /// What an experiment found: whether the claim holds for this server, and the figure that shows it.
 struct Finding {
     bool holds = false;
-    std::string figure;      // "no answer in 1000 ms", "refused 200 of 200, next client served"
-    std::string brief = {};  // the same for a table: "frozen", "200/200"
+    std::string figure;        // "no answer in 1000 ms", "refused 200 of 200, next client served"
+    std::string summary = {};  // the same for a table: "frozen", "200/200"
 };
 
 /// One thing that the course teaches: a sentence, an experiment over the wire that any server can
 /// be put to, and the stages in which the sentence is true. In all others the experiment must fail:
-/// a stage that stops failing as taught is as broken as one that stops working.
+/// a stage that stops failing as expected is as broken as one that stops working.
 struct Claim {
     std::string_view name;      // for the command line: "silent-client"
     std::string_view sentence;  // for people
@@ -30,8 +30,8 @@ struct Claim {
 
     struct Traits {
         bool ends_the_server = false;  // so it comes last, and takes a server that was started here
-        bool weakness = false;         // what a stage suffers from: nothing to be reached
-        bool alone = false;            // its figure is a time, or it puts load on the machine
+        bool defect = false;           // what a stage suffers from: nothing to be reached
+        bool exclusive = false;        // its figure is a time, or it puts load on the machine
     };
     Traits traits = {};
 

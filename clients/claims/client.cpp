@@ -1,6 +1,6 @@
 // Puts load on a stage's server, then checks the claims that the stage is about. From stage 4 on
 // the events of a load are for users of its own, whose balances show how many have been processed.
-// Exits with 0 if each claim came out as taught and no request failed, with 1 if not, and with 2
+// Exits with 0 if each claim came out as expected and no request failed, with 1 if not, and with 2
 // without a server.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -135,11 +135,11 @@ public:
             }
             claims_json = check_claims();
         }
-        const bool as_taught = claims_as_taught_ && failed_ == 0;
+        const bool as_expected = claims_as_expected_ && failed_ == 0;
         if (options_.json) {
             fmt::print("{}\n", JsonObject{}
                                    .add("stage", options_.stage)
-                                   .add("as_taught", as_taught)
+                                   .add("as_expected", as_expected)
                                    .add_json("load", to_json(load))
                                    .add_json("claims", fmt::format("[{}]", claims_json))
                                    .text());
@@ -150,10 +150,10 @@ public:
                                                   : "accepted"));
         }
         if (!options_.until_done) {
-            say(fmt::format("verdict: {} for stage {}\n", as_taught ? "as taught" : "NOT AS TAUGHT",
-                            options_.stage));
+            say(fmt::format("verdict: {} for stage {}\n",
+                            as_expected ? "as expected" : "NOT AS EXPECTED", options_.stage));
         }
-        return as_taught ? 0 : 1;
+        return as_expected ? 0 : 1;
     }
 
 private:
@@ -262,16 +262,16 @@ private:
             }
             const Finding finding = tested.experiment(target_);
             const bool expected = finding.holds == tested.holds_in(options_.stage);
-            claims_as_taught_ = claims_as_taught_ && expected;
-            say(fmt::format("  {:<52}{:<5}{}   {}\n", tested.sentence,
-                            finding.holds ? "yes," : "no,",
-                            expected ? "as taught" : "NOT AS TAUGHT: it is true " + tested.range(),
-                            finding.figure));
+            claims_as_expected_ = claims_as_expected_ && expected;
+            say(fmt::format(
+                "  {:<52}{:<5}{}   {}\n", tested.sentence, finding.holds ? "yes," : "no,",
+                expected ? "as expected" : "NOT AS EXPECTED: it is true " + tested.range(),
+                finding.figure));
             json += json.empty() ? "" : ",";
             json += JsonObject{}
                         .add("name", name)
                         .add("holds", finding.holds)
-                        .add("as_taught", expected)
+                        .add("as_expected", expected)
                         .add("figure", finding.figure)
                         .text();
         }
@@ -294,7 +294,7 @@ private:
     StageLoad& stage_load_;
     std::optional<ServerProcess> spawned_;
     Target target_;
-    bool claims_as_taught_ = true;
+    bool claims_as_expected_ = true;
     std::uint64_t sent_ = 0;    // requests of all loads
     std::uint64_t failed_ = 0;  // of these
 };

@@ -34,17 +34,18 @@ SilenceTrial try_silence(const Target& target, std::size_t silent) {
 
 }  // namespace
 
-Finding silent_client(const Target& target) {
+Finding idle_client_blocks_others(const Target& target) {
     const SilenceTrial trial = try_silence(target, 1);
     return {!trial.during && trial.after,
             in_words(trial.during, frozen_after) +
                 (trial.after ? "" : ", nor after the client had left"),
-            briefly(trial.during)};
+            summarize(trial.during)};
 }
 
-Finding twenty_silent_clients(const Target& target) {
+Finding idle_connections(const Target& target) {
     const SilenceTrial trial = try_silence(target, 20);
-    return {trial.during.has_value(), in_words(trial.during, frozen_after), briefly(trial.during)};
+    return {trial.during.has_value(), in_words(trial.during, frozen_after),
+            summarize(trial.during)};
 }
 
 Finding byte_by_byte(const Target& target) {
@@ -55,10 +56,10 @@ Finding byte_by_byte(const Target& target) {
     const auto response = connection.receive(frozen_after);
     const int status = response ? response->status : 0;
     return {status / 100 == 2, status == 0 ? "no answer" : fmt::format("status {}", status),
-            briefly(status)};
+            summarize(status)};
 }
 
-Finding any_letter_case(const Target& target) {
+Finding case_insensitive_fields(const Target& target) {
     const std::string body = event_body(0);
     std::size_t accepted = 0;
     for (const std::string_view name : {"content-length", "CONTENT-LENGTH", "cOnTeNt-LeNgTh"}) {
@@ -69,10 +70,10 @@ Finding any_letter_case(const Target& target) {
         // An echo shows that the body was found; from stage 3 on a body not found is no event.
         accepted += response && response->status / 100 == 2 && !response->body.empty() ? 1 : 0;
     }
-    return {accepted == 3, fmt::format("accepted {} of 3", accepted), briefly(accepted, 3)};
+    return {accepted == 3, fmt::format("accepted {} of 3", accepted), summarize(accepted, 3)};
 }
 
-Finding vanishing_clients(const Target& target) {
+Finding client_resets(const Target& target) {
     const std::string half = post(event_body(0)).substr(0, 40);
     for (int i = 0; i < 100; ++i) {
         Connection connection{target};
@@ -80,7 +81,7 @@ Finding vanishing_clients(const Target& target) {
         connection.reset();
     }
     const auto answered = probe(target, frozen_after);
-    return {answered.has_value(), in_words(answered, frozen_after), briefly(answered)};
+    return {answered.has_value(), in_words(answered, frozen_after), summarize(answered)};
 }
 
 }  // namespace unfreeze

@@ -36,7 +36,7 @@ std::optional<ReceivedResponse> look(const Target& target, std::string_view path
 
 /// Reads the counters again and again beside a load that fills the queue: at each moment they are
 /// to add up, and to what was sent. None may ever go back.
-Finding adds_up(const Target& target) {
+Finding consistent_counters(const Target& target) {
     constexpr std::size_t events = 2'000;
     Connection connection{target};
     const auto before = ask_for_counts(connection);
@@ -75,7 +75,7 @@ Finding adds_up(const Target& target) {
 }
 
 /// The counters in the text format that Prometheus reads.
-Finding exposition(const Target& target) {
+Finding prometheus_exposition(const Target& target) {
     const auto response = look(target, "/metrics");
     std::istringstream lines{response && response->status == 200 ? response->body : ""};
     bool typed = false;
@@ -89,7 +89,7 @@ Finding exposition(const Target& target) {
             samples > 0 ? fmt::format("{} lines", samples) : "none"};
 }
 
-Finding page(const Target& target) {
+Finding browser_page(const Target& target) {
     const auto response = look(target, "/");
     const bool html = response && response->status == 200 &&
                       response->field("Content-Type").starts_with("text/html");
@@ -156,7 +156,7 @@ Finding drain(const Target& target) {
 }
 
 /// The server has the first half when the signal comes, and gets the second one behind it.
-Finding half_request(const Target& target) {
+Finding partial_request(const Target& target) {
     if (target.process == nullptr) {
         return not_ours;
     }
@@ -174,7 +174,7 @@ Finding half_request(const Target& target) {
             status == 0 ? "no answer"
                         : fmt::format("{}, and the server {}", status,
                                       ended ? "ended" : "had not ended 5 s later"),
-            briefly(status)};
+            summarize(status)};
 }
 
 }  // namespace unfreeze

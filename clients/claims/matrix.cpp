@@ -30,22 +30,22 @@ struct Options {
     std::string spawn;      // in the place of its server
     std::string json = "/dev/null";
     std::string markdown = "/dev/null";
-    std::size_t side_by_side = 4;
+    std::size_t jobs = 4;
 };
 
 struct Cell {
     std::size_t stage;
     Trial trial;
 
-    bool as_taught() const { return trial.as_taught(stage); }
+    bool as_expected() const { return trial.as_expected(stage); }
 
-    /// Yes, no, or not as taught; and the figure.
+    /// Yes, no, or not as expected; and the figure.
     std::string text() const {
         return fmt::format("{} {}",
-                           !as_taught()          ? "✗"
+                           !as_expected()        ? "✗"
                            : trial.finding.holds ? "✓"
                                                  : "–",
-                           trial.died() ? "ended" : trial.finding.brief);
+                           trial.crashed() ? "ended" : trial.finding.summary);
     }
 };
 
@@ -65,13 +65,13 @@ std::vector<Cell> empty_cells(const Options& options) {
 /// Tries the cells whose claim wants the machine for itself, or those whose claim does not, so many
 /// at a time. Throws std::runtime_error once a server does not start, when the other threads have
 /// come to the end of what they were trying.
-void try_cells(std::vector<Cell>& cells, bool alone, std::size_t at_a_time,
+void try_cells(std::vector<Cell>& cells, bool exclusive, std::size_t at_a_time,
                const Options& options) {
     std::atomic<std::size_t> next = 0;
     const auto try_next = [&] {
         for (std::size_t i = next++; i < cells.size(); i = next++) {
             Cell& cell = cells[i];
-            if (cell.trial.claim->traits.alone != alone) {
+            if (cell.trial.claim->traits.exclusive != exclusive) {
                 continue;
             }
             const std::string_view ours = course_servers.at(cell.stage - 1).name;
@@ -160,8 +160,8 @@ std::string to_json(const std::vector<Cell>& cells) {
                             .add("sentence", claim->sentence)
                             .add("stage", cell.stage)
                             .add("holds", finding.holds)
-                            .add("as_taught", cell.as_taught())
-                            .add("brief", finding.brief)
+                            .add("as_expected", cell.as_expected())
+                            .add("summary", finding.summary)
                             .add("figure", finding.figure)
                             .text());
     }
@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
                      "with --stage: the command that starts a server in the place of that stage's");
     command_line.add("--markdown", options.markdown, "file for the table");
     command_line.add("--json", options.json, "file for all that was found");
-    command_line.add("--side-by-side", options.side_by_side, 1, 64,
+    command_line.add("--jobs", options.jobs, 1, 64,
                      "servers at a time; where times are measured, it is one at a time");
     command_line.parse(argc, argv);
     if (!options.spawn.empty() && options.stage == 0) {
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
     raise_descriptor_limit();
     std::vector<Cell> cells = empty_cells(options);
     try {
-        try_cells(cells, false, options.side_by_side, options);
+        try_cells(cells, false, options.jobs, options);
         try_cells(cells, true, 1, options);
     } catch (const std::exception& error) {
         fail(error.what());
@@ -206,14 +206,14 @@ int main(int argc, char** argv) {
     std::size_t failed = 0;
     for (const Cell& cell : cells) {
         const Claim& claim = *cell.trial.claim;
-        if (!cell.as_taught()) {
+        if (!cell.as_expected()) {
             ++failed;
-            fmt::print("NOT AS TAUGHT: `{}` in stage {}: {}{}; it is true {}\n", claim.name,
+            fmt::print("NOT AS EXPECTED: `{}` in stage {}: {}{}; it is true {}\n", claim.name,
                        cell.stage, cell.trial.finding.figure,
-                       cell.trial.died() ? ", and the server ended" : "", claim.range());
+                       cell.trial.crashed() ? ", and the server ended" : "", claim.range());
         }
     }
-    fmt::print("{} of {} cells as taught\n", cells.size() - failed, cells.size());
+    fmt::print("{} of {} cells as expected\n", cells.size() - failed, cells.size());
     finish_output();
     return failed == 0 ? 0 : 1;
 }

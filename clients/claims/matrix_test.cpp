@@ -4,7 +4,7 @@
 
 using namespace unfreeze;
 
-TEST_CASE("The matrix sees a server that is not as taught, and names the cell") {
+TEST_CASE("The matrix sees a server that is not as expected, and names the cell") {
     if (sanitized) {
         return;  // there are no variants
     }
@@ -13,22 +13,22 @@ TEST_CASE("The matrix sees a server that is not as taught, and names the cell") 
                     course_servers.at(4).flags);
     const std::string output = output_of({program("matrix"), "--stage 5", {"--spawn", variant}});
     INFO(output);
-    CHECK(output.find("\nNOT AS TAUGHT: `overload` in stage 5: refused none of 2000; it is true "
+    CHECK(output.find("\nNOT AS EXPECTED: `overload` in stage 5: refused none of 2000; it is true "
                       "from stage 5 on\n") != std::string::npos);
     CHECK(output.find("✗ took all") != std::string::npos);
-    CHECK(output.ends_with(" cells as taught\nexit 1\n"));
+    CHECK(output.ends_with(" cells as expected\nexit 1\n"));
 }
 
-TEST_CASE("The matrix knows a server that is as taught, and writes what it has found") {
+TEST_CASE("The matrix knows a server that is as expected, and writes what it has found") {
     const std::string json = fmt::format("/tmp/matrix_test_{}.json", getpid());
     const std::string output = output_of({program("matrix"), "--stage 3 --json " + json});
     INFO(output);
     CHECK(output.ends_with(
-        fmt::format("\n{0} of {0} cells as taught\nexit 0\n", all_claims().size())));
+        fmt::format("\n{0} of {0} cells as expected\nexit 0\n", all_claims().size())));
     CHECK(lines_of(json).size() == all_claims().size() + 2);
     CHECK(
         text_of(json).find(
-            R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_taught":true,"brief":"3/3",)") !=
+            R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_expected":true,"summary":"3/3",)") !=
         std::string::npos);
     std::filesystem::remove(json);
 }
@@ -45,7 +45,7 @@ TEST_CASE("A matrix that fails lets its other servers end as they should", "[wai
         "while [ ! -e {0}/ready ]; do sleep 0.01; done; exit 1; fi",
         folder, frozen.local_endpoint().port());
     const std::string output =
-        output_of({program("matrix"), "--stage 2 --side-by-side 2", {"--spawn", line}});
+        output_of({program("matrix"), "--stage 2 --jobs 2", {"--spawn", line}});
     INFO(output);
     CHECK(output.ends_with("': it ended before it listened\nexit 2\n"));
     CHECK(std::filesystem::exists(folder + "/ended"));

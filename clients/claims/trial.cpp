@@ -4,7 +4,7 @@
 
 namespace unfreeze {
 
-bool Trial::as_taught(std::size_t stage) const {
+bool Trial::as_expected(std::size_t stage) const {
     return finding.holds == claim->holds_in(stage) && ended == claim->traits.ends_the_server;
 }
 

@@ -14,10 +14,10 @@ struct Trial {
     bool ended = false;  // the server has, during the experiment
 
     /// Whether it came out as it has to in this stage, and the server lives if it should.
-    bool as_taught(std::size_t stage) const;
+    bool as_expected(std::size_t stage) const;
 
     /// The server has ended, and should not have.
-    bool died() const { return ended && !claim->traits.ends_the_server; }
+    bool crashed() const { return ended && !claim->traits.ends_the_server; }
 };
 
 /// Starts the server and puts it to the claim. Throws std::runtime_error where it does not start.

@@ -46,8 +46,8 @@ microseconds time_without_work(const Target& target) {
 }
 
 /// What the balance of one user comes to, whatever the order of the events.
-Finding sums_up(const Target& target, std::initializer_list<std::int64_t> amounts,
-                std::int64_t expected) {
+Finding check_balance(const Target& target, std::initializer_list<std::int64_t> amounts,
+                      std::int64_t expected) {
     Account account{target};
     for (const std::int64_t amount : amounts) {
         Connection connection{target};
@@ -67,13 +67,13 @@ Finding sums_up(const Target& target, std::initializer_list<std::int64_t> amount
 }  // namespace
 
 /// More than the 53 bits that a number has in JavaScript, and in many a reader of JSON.
-Finding exact(const Target& target) {
-    return sums_up(target, {9'007'199'254'740'993, -2}, 9'007'199'254'740'991);
+Finding exact_amounts(const Target& target) {
+    return check_balance(target, {9'007'199'254'740'993, -2}, 9'007'199'254'740'991);
 }
 
 Finding saturation(const Target& target) {
     constexpr std::int64_t max = std::numeric_limits<std::int64_t>::max();
-    return sums_up(target, {max - 1, 5}, max);
+    return check_balance(target, {max - 1, 5}, max);
 }
 
 /// Each writer adds another power of two, so the balance tells whose update is in it.
@@ -108,7 +108,7 @@ Finding lost_update(const Target& target) {
             fmt::format("{}/{}", count(balance.value_or(0) & accepted), count(accepted))};
 }
 
-Finding query_beside_work(const Target& target) {
+Finding query_during_work(const Target& target) {
     const auto work = time_one_event(target);
     if (!work) {
         return no_balance;
@@ -129,11 +129,11 @@ Finding query_beside_work(const Target& target) {
     }
     return {slowest < *work,
             fmt::format("told in {:.1f} ms beside work of {:.0f} ms", in_ms(slowest), in_ms(*work)),
-            briefly(slowest)};
+            summarize(slowest)};
 }
 
 /// Four at a time, so that the figure tells whether they wait for each other as well.
-Finding slow_work(const Target& target) {
+Finding slow_work_delays_response(const Target& target) {
     const microseconds without = time_without_work(target);
     const LoadReport load =
         run_load(target, {.requests = 4, .concurrency = 4, .timeout_ms = patience});
@@ -158,7 +158,7 @@ Finding accepted_at_once(const Target& target) {
     const microseconds answered = load.latency.max();
     return {load.accepted == 3 && answered < *work / 2,
             fmt::format("answered in {:.1f} ms, done in {:.1f} ms", in_ms(answered), in_ms(*work)),
-            load.accepted == 3 ? briefly(answered) : "frozen"};
+            load.accepted == 3 ? summarize(answered) : "frozen"};
 }
 
 /// Many at once, again and again until there is no room for more.
@@ -179,7 +179,7 @@ Finding overload(const Target& target) {
                 ? fmt::format("refused none of {}{}", asked, rest)
                 : fmt::format("refused {} of {}, each within {:.0f} ms{}", load.rejected, asked,
                               in_ms(load.rejection_latency.max()), rest),
-            load.rejected > 0 ? briefly(load.rejection_latency.max())
+            load.rejected > 0 ? summarize(load.rejection_latency.max())
             : unanswered == 0 ? "took all"
                               : fmt::format("{} wait", unanswered)};
 }
@@ -232,7 +232,7 @@ namespace {
 
 /// Four jobs, and how much longer they take than one alone: no longer, where they share nothing;
 /// four times as long, where they share all; and somewhat longer, where they meet at a lock.
-Finding meeting(const Target& target, std::size_t users) {
+Finding measure_serialization(const Target& target, std::size_t users) {
     constexpr std::size_t jobs = 4;
     // The shortest counts, as noise makes none shorter. So many, since of four users two may share
     // one of 64 locks by chance: in 9 of 100 tries, but hardly in all five.
@@ -262,13 +262,13 @@ Finding meeting(const Target& target, std::size_t users) {
 
 }  // namespace
 
-Finding one_lock(const Target& target) { return meeting(target, 4); }
+Finding one_lock_caps_rate(const Target& target) { return measure_serialization(target, 4); }
 
-Finding hot_user(const Target& target) { return meeting(target, 1); }
+Finding one_user_serializes(const Target& target) { return measure_serialization(target, 1); }
 
 /// The share of its time that a client waits who asks for a balance every 5 ms, beside thirty jobs
 /// of others.
-Finding look_waits(const Target& target) {
+Finding read_waits_for_lock(const Target& target) {
     constexpr std::size_t jobs = 30;
     if (!wait_until_idle(target, patience)) {
         return no_balance;

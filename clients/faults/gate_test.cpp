@@ -601,7 +601,7 @@ TEST_CASE("Each claim of stage 10 holds through a harmless fault, too") {
             // Split into bytes, 13 MB of noise take half a minute.
             const bool too_slow = options.fault == Fault::split &&
                                   (claim.name == "noise" || claim.name == "deep-json");
-            if (!claim.traits.alone && !too_slow) {
+            if (!claim.traits.exclusive && !too_slow) {
                 trials.push_back(try_through(options, claim));
             }
         }
@@ -615,7 +615,7 @@ TEST_CASE("Each claim of stage 10 holds through a harmless fault, too") {
     for (auto& [options, trials] : all) {
         for (Trial& trial : trials) {
             // Two run at once, so a response may be late: try once more, alone.
-            trial = trial.as_taught(10) ? trial : try_through(options, *trial.claim);
+            trial = trial.as_expected(10) ? trial : try_through(options, *trial.claim);
         }
         check_trials(trials, 10);
     }

@@ -78,7 +78,7 @@ TEST_CASE("A tool that runs out of descriptors midway reports it, and does not b
     check_sentence("client", short_of({"client", "2 " + at}, 20));
     check_sentence("check", short_of({"check", "2 " + at}, 10));
     check_sentence("freeze", short_of({"freeze", at}, 20));
-    check_sentence("matrix", short_of({"matrix", "--stage 2 --side-by-side 8"}, 24));
+    check_sentence("matrix", short_of({"matrix", "--stage 2 --jobs 8"}, 24));
     check_sentence("soak", short_of({"soak", "--runs 1 --run-seconds 4"}, 30));
 }
 

@@ -120,9 +120,9 @@ TEST_CASE("The JSON that tools write is valid, whatever bytes a server sends") {
     const std::string file = fmt::format("/tmp/json_test_{}.json", getpid());
     const std::string line = fmt::format("echo listening on {}; exec cat", server.name());
     const std::string matrix = output_of(
-        {program("matrix"), "--stage 10 --side-by-side 1 --json " + file, {"--spawn", line}}, 2min);
+        {program("matrix"), "--stage 10 --jobs 1 --json " + file, {"--spawn", line}}, 2min);
     INFO(matrix);
-    CHECK(matrix.ends_with(" cells as taught\nexit 1\n"));
+    CHECK(matrix.ends_with(" cells as expected\nexit 1\n"));
     const auto written = strings_in(text_of(file));
     std::filesystem::remove(file);
     REQUIRE(written);
