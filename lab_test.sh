@@ -87,7 +87,7 @@ stage03_validation/session.hpp, session.cpp'
     [[ $said == "$expected" ]] || failed "the new parts of stage $stage: $said"
 done
 [[ $(./lab diff 8 2>/dev/null) != *'new defaults'* ]] || failed 'lab diff 8 prints the defaults of stage 7'
-shows "*stage 1*good*verdict: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
+shows "*stage 1*PASS*3 of 3 claims passed: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
 shows "*claim *silent-client *✓ frozen*32 of 32 cells as expected" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2

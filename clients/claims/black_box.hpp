@@ -13,7 +13,7 @@
 #include "clients/claims/trial.hpp"
 #include "clients/probe/black_box.hpp"
 
-// For tests that judge a program by the claims of the course.
+// For tests that check a program against the claims of the course.
 namespace unfreeze {
 
 inline std::vector<Trial> try_claims(const Command& command,
@@ -34,13 +34,13 @@ inline std::vector<Trial> try_all_claims(const Command& command) {
     return try_claims(command, claims);
 }
 
-/// What is true of the stage must hold, and what is not must fail; but for the claims in `turned`,
-/// which come out the other way.
+/// Checks that the claims hold or fail as expected in the stage, except those in `turned`, which
+/// have to come out the other way.
 inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
                          const std::set<std::string_view>& turned = {}) {
     for (const Trial& trial : trials) {
         const auto& [claim, finding, ended] = trial;
-        INFO(claim->sentence << ": " << finding.figure << "; it is to be true " << claim->range());
+        INFO(claim->sentence << ": " << finding.figure << "; expected to hold " << claim->range());
         CHECK((finding.holds == claim->holds_in(stage)) == !turned.contains(claim->name));
         CHECK(ended == claim->traits.ends_the_server);
     }
@@ -75,11 +75,11 @@ inline std::vector<Variant> variants_of(std::size_t stage) {
     return variants;
 }
 
-/// Each variant of a stage turns the claims that its heading names, or none if it says so, and no
-/// other: of the others, every `share`th is tested, and not the same ones for each variant. Each
-/// variant has `clients` of its own, which run side by side, since they mostly wait. What comes out
-/// otherwise is tried again alone: the others may have stalled the machine. Sanitizers see no
-/// variants: most are mistakes, and some of them races.
+/// Checks that each variant of a stage turns the claims that its heading names, or none if it says
+/// so, and no other. Of the other claims it tests every `share`th, and different ones for each
+/// variant. Each variant has its own `clients`. All clients run in parallel, because they mostly
+/// wait. A claim that comes out wrong is tested again alone, because the other clients may have
+/// stalled the machine. Sanitizer builds have no variants: most are mistakes, and some are races.
 inline void check_variants(std::size_t stage, std::size_t share, std::size_t clients = 2) {
     if (sanitized) {
         return;
@@ -119,8 +119,8 @@ inline void check_variants(std::size_t stage, std::size_t share, std::size_t cli
 
 enum class Verdict { as_expected, not_as_expected };
 
-/// Has a stage's client judge a program's server. Not under a sanitizer: it would see the parts of
-/// server and client once more that all other tests put together.
+/// Checks the verdict of a stage's client on a server. Skipped under a sanitizer, which sees all
+/// parts of the server and of the client in other tests.
 inline void check_verdict(std::size_t stage, const CourseServer& server, Verdict expected,
                           std::string_view flags = "--requests 500 --timeout-ms 2000") {
     if (sanitized) {

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What the server says to these bytes, on a connection of their own; 0 where it says nothing.
+/// The status of the response to these bytes on a new connection; 0 if there is no response.
 int status_for(const Target& target, std::string_view bytes) {
     Connection connection{target};
     connection.send(bytes, frozen_after);
@@ -57,29 +57,29 @@ Finding pipelining(const Target& target) {
             summarize(in_order, 2 * rounds)};
 }
 
-/// Bytes that end like a head and are none.
+/// Bytes that end like a request head, but are not one.
 Finding malformed_requests(const Target& target) {
-    std::size_t refused = 0;
+    std::size_t rejected = 0;
     const auto not_http = {"hello\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
                            "POST / HTTP/1.1\r\nno colon here\r\n\r\n"};
     for (const std::string_view bytes : not_http) {
         Connection connection{target};
         connection.send(bytes);
         const auto response = connection.receive(frozen_after);
-        refused += response && response->status == 400 ? 1 : 0;
+        rejected += response && response->status == 400 ? 1 : 0;
     }
     const bool served = probe(target, frozen_after).has_value();
-    return {refused == not_http.size() && served,
-            fmt::format("refused {} of {}, next client {}", refused, not_http.size(),
-                        served ? "served" : "waits"),
-            summarize(refused, not_http.size())};
+    return {rejected == not_http.size() && served,
+            fmt::format("rejected {} of {}, next client {}", rejected, not_http.size(),
+                        served ? "served" : "not served"),
+            summarize(rejected, not_http.size())};
 }
 
 Finding random_bytes(const Target& target) {
     constexpr std::size_t clients = 200;
     constexpr std::size_t bytes_each = 64 * 1024;
-    std::mt19937 random{20'240'607};  // the same noise in each run
-    std::size_t refused = 0;
+    std::mt19937 random{20'240'607};  // the same bytes in each run
+    std::size_t rejected = 0;
     for (std::size_t i = 0; i < clients; ++i) {
         std::string bytes(bytes_each, '\0');
         std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random()); });
@@ -87,17 +87,17 @@ Finding random_bytes(const Target& target) {
         connection.send(bytes);
         connection.finish_sending();
         const auto response = connection.receive(frozen_after);
-        refused += response && response->status == 400 ? 1 : 0;
+        rejected += response && response->status == 400 ? 1 : 0;
     }
     const bool served = probe(target, frozen_after).has_value();
-    return {refused == clients && served,
-            fmt::format("refused {} of {}, next client {}", refused, clients,
-                        served ? "served" : "waits"),
-            summarize(refused, clients)};
+    return {rejected == clients && served,
+            fmt::format("rejected {} of {}, next client {}", rejected, clients,
+                        served ? "served" : "not served"),
+            summarize(rejected, clients)};
 }
 
-/// Each says in two ways where it ends, and two servers in a row might take one each
-/// (RFC 9112 11.2).
+/// Each of these requests has two possible ends, so a proxy and a server may disagree on where it
+/// ends (RFC 9112 11.2).
 Finding ambiguous_framing(const Target& target) {
     const std::string body = event_body(0);
     const std::string length = std::to_string(body.size());
@@ -105,15 +105,16 @@ Finding ambiguous_framing(const Target& target) {
         "Content-Length: " + length + "\r\nContent-Length: 3\r\n",
         "Content-Length: " + length + "\r\nTransfer-Encoding: chunked\r\n",
         "Content-Length : " + length + "\r\n", "Content-Length: +" + length + "\r\n"};
-    std::size_t refused = 0;
+    std::size_t rejected = 0;
     for (const std::string& framing : framings) {
         Connection connection{target};
         connection.send("POST / HTTP/1.1\r\nHost: unfreeze\r\n" + framing + "\r\n" + body);
         const auto response = connection.receive(frozen_after);
-        refused += status_of(response) == 400 && !response->keep_alive ? 1 : 0;
+        rejected += status_of(response) == 400 && !response->keep_alive ? 1 : 0;
     }
-    return {refused == framings.size(), fmt::format("refused {} of {}", refused, framings.size()),
-            summarize(refused, framings.size())};
+    return {rejected == framings.size(),
+            fmt::format("rejected {} of {}", rejected, framings.size()),
+            summarize(rejected, framings.size())};
 }
 
 Finding endless_head(const Target& target) {
@@ -131,11 +132,11 @@ Finding endless_head(const Target& target) {
         response = connection.receive(frozen_after);
     }
     const int status = status_of(response);
-    return {status == 431, fmt::format("{} when {} KiB were sent", summarize(status), sent / 1024),
+    return {status == 431, fmt::format("{} after {} KiB", summarize(status), sent / 1024),
             summarize(status)};
 }
 
-/// A byte every tenth of a second, for longer than most servers have patience with a head.
+/// Sends a byte every 100 ms, for longer than the head timeout of most servers.
 Finding slow_head(const Target& target) {
     constexpr auto patience = 12s;
     Connection connection{target};
@@ -169,39 +170,39 @@ Finding large_body(const Target& target) {
         response = connection.receive(sent == piece.size() ? frozen_after : 0ms);
     }
     if (!response && sent < stated) {
-        response = connection.receive(frozen_after);  // sending failed: perhaps there is a reason
+        response = connection.receive(frozen_after);  // sending failed, perhaps after a response
     }
     const int status = status_of(response);
     return {status == 413 && sent < stated,
-            fmt::format("{} when {} of {} KiB were sent", summarize(status), sent / 1024,
-                        stated / 1024),
+            fmt::format("{} after {} of {} KiB", summarize(status), sent / 1024, stated / 1024),
             summarize(status)};
 }
 
 Finding rejection_reason(const Target& target) {
-    const std::array<std::string_view, 4> no_events{
+    const std::array<std::string_view, 4> invalid_events{
         R"({"user":"alice","action":"buy"})", R"({"user":"alice","action":"buy","amount":"1"})",
         R"({"user":"alice","action":"buy","amount":9223372036854775808})", R"({"user":"alice")"};
-    std::size_t told = 0;
-    for (const std::string_view body : no_events) {
+    std::size_t explained = 0;
+    for (const std::string_view body : invalid_events) {
         Connection connection{target};
         connection.send(post(body));
         const auto response = connection.receive(frozen_after);
-        told += status_of(response) == 400 &&
-                        response->body.find(R"("reason":"invalid_json")") != std::string::npos
-                    ? 1
-                    : 0;
+        explained += status_of(response) == 400 &&
+                             response->body.find(R"("reason":"invalid_json")") != std::string::npos
+                         ? 1
+                         : 0;
     }
-    return {told == no_events.size(), fmt::format("told {} of {}", told, no_events.size()),
-            summarize(told, no_events.size())};
+    return {explained == invalid_events.size(),
+            fmt::format("a reason for {} of {}", explained, invalid_events.size()),
+            summarize(explained, invalid_events.size())};
 }
 
-/// Each bracket costs a reader that calls itself another piece of its stack.
+/// Each bracket costs a recursive parser another stack frame.
 Finding nested_json(const Target& target) {
     const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
     const bool served = probe(target, frozen_after).has_value();
     return {status == 400 && served,
-            fmt::format("{}, next client {}", summarize(status), served ? "served" : "waits"),
+            fmt::format("{}, next client {}", summarize(status), served ? "served" : "not served"),
             served ? summarize(status) : "gone"};
 }
 

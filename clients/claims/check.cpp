@@ -1,7 +1,6 @@
-// Puts somebody's own server to the claims of this course, stage by stage, and says how far it has
-// come.
+// Tests your own server against the claims of the course, stage by stage, and prints which stage it
+// has reached.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -9,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include "clients/claims/trial.hpp"
 #include "clients/probe/course.hpp"
@@ -22,8 +20,8 @@ namespace {
 
 using namespace unfreeze;
 
-/// The stage that brings what the claim says, or that ends it where it is a weakness; nothing where
-/// no stage does.
+/// The stage whose server first has to meet the goal of the claim: for a defect, the stage that
+/// fixes it, or nothing if no stage does.
 std::optional<std::size_t> due_in(const Claim& claim) {
     if (!claim.traits.defect) {
         return claim.first_stage;
@@ -31,7 +29,7 @@ std::optional<std::size_t> due_in(const Claim& claim) {
     return claim.last_stage < last_stage ? std::optional{claim.last_stage + 1} : std::nullopt;
 }
 
-/// Nothing where it would end a server that runs.
+/// Nothing if the claim would end a server that `check` has not started.
 std::optional<Trial> try_it(const Claim& claim, const ServerOptions& options) {
     if (options.spawn.empty()) {
         std::optional<ServerProcess> none;
@@ -43,48 +41,47 @@ std::optional<Trial> try_it(const Claim& claim, const ServerOptions& options) {
     try {
         return try_claim(claim, options.spawn);
     } catch (const std::system_error& error) {
-        fail(error.what());  // what this program lacks
+        fail(error.what());  // this program lacks something
     } catch (const std::exception& error) {
         fail(fmt::format("no server from '{}': {}", options.spawn, error.what()));
     }
 }
 
-/// Tries what is due in one stage, and gives what did not come out as it should. A stage of which
-/// nothing could be tried is not reached either.
-std::vector<std::string> check_stage(std::size_t stage, const ServerOptions& options) {
-    std::vector<std::string> failures;
-    bool tried = false;
-    bool left_out = false;
+struct Tally {
+    std::size_t tested = 0;
+    std::size_t passed = 0;
+};
+
+/// Tests the claims that are due in a stage. False unless all of them passed that could be tested,
+/// and at least one could.
+bool check_stage(std::size_t stage, const ServerOptions& options, Tally& tally) {
+    bool reached = true;
+    bool skipped = false;
+    const std::size_t tested_before = tally.tested;
     fmt::print("stage {}\n", stage);
     for (const Claim& claim : all_claims()) {
         if (due_in(claim) != stage) {
             continue;
         }
-        const auto trial = try_it(claim, options);
+        const std::optional<Trial> trial = try_it(claim, options);
         if (!trial) {
-            left_out = true;
-            fmt::print("  {:<52}not tried: it ends the server (see --spawn)\n", claim.sentence);
+            skipped = true;
+            fmt::print("SKIP  {}: this would end your server (see --spawn)\n", claim.goal);
             continue;
         }
-        tried = true;
-        const Finding& finding = trial->finding;
-        const bool expected = !claim.traits.defect;
-        const bool good = finding.holds == expected && !trial->crashed();
-        const std::string found =
-            trial->crashed() ? finding.figure + ", and the server ended" : finding.figure;
-        fmt::print("  {:<52}{:<5}{}   {}\n", claim.sentence, finding.holds ? "yes," : "no,",
-                   good ? "good    " : "NOT GOOD", found);
-        std::fflush(stdout);
-        if (!good) {
-            failures.push_back(fmt::format("{} (`{}`): expected {}, found {}: {}", claim.sentence,
-                                           claim.name, expected ? "yes" : "no",
-                                           finding.holds ? "yes" : "no", found));
+        const bool passes = trial->finding.holds != claim.traits.defect && !trial->crashed();
+        ++tally.tested;
+        tally.passed += passes ? 1 : 0;
+        reached = reached && passes;
+        if (passes) {
+            fmt::print("PASS  {}\n", claim.goal);
+        } else {
+            fmt::print("FAIL  {}: expected {}, got {}{}\n", claim.goal, claim.expected,
+                       trial->finding.figure, trial->crashed() ? ", and the server exited" : "");
         }
+        std::fflush(stdout);
     }
-    if (left_out && !tried) {
-        failures.push_back(fmt::format("stage {}: nothing was tried", stage));
-    }
-    return failures;
+    return reached && !(skipped && tally.tested == tested_before);
 }
 
 }  // namespace
@@ -93,26 +90,26 @@ int main(int argc, char** argv) {
     ServerOptions options;
     std::size_t wanted = last_stage;
     CommandLine command_line{
-        "Puts your server to the claims of stages 1 to N, and says which stage it has reached."};
+        "Tests your server against the claims of stages 1 to N, and prints which stage it has "
+        "reached."};
     command_line.add("stage", wanted, 1, last_stage, "N, the stage that your server should be at");
     add_server_options(command_line, options);
     command_line.parse(argc, argv);
 
     raise_descriptor_limit();
+    Tally tally;
     std::size_t first_failing = wanted + 1;
-    std::vector<std::string> failures;
     for (std::size_t stage = 1; stage <= wanted; ++stage) {
-        const std::vector<std::string> more = check_stage(stage, options);
-        failures.insert(failures.end(), more.begin(), more.end());
-        first_failing = more.empty() ? first_failing : std::min(first_failing, stage);
+        if (!check_stage(stage, options, tally)) {
+            first_failing = std::min(first_failing, stage);
+        }
     }
-    if (failures.empty()) {
-        fmt::print("verdict: your server has reached stage {}\n", wanted);
-        finish_output();
-        return 0;
+    fmt::print("{} of {} claims passed: your server has reached stage {}", tally.passed,
+               tally.tested, first_failing - 1);
+    if (first_failing <= wanted) {
+        fmt::print(", not {}; read docs/stage{:02}.md", wanted, first_failing);
     }
-    fmt::print("{}\nverdict: your server has reached stage {}, not {}; read docs/stage{:02}.md\n",
-               fmt::join(failures, "\n"), first_failing - 1, wanted, first_failing);
+    fmt::print("\n");
     finish_output();
-    return 1;
+    return first_failing > wanted ? 0 : 1;
 }

@@ -11,40 +11,43 @@
 
 namespace unfreeze {
 
-/// What an experiment found: whether the claim holds for this server, and the figure that shows it.
+/// The result of an experiment: whether the claim holds for this server, and the figure behind it.
 struct Finding {
     bool holds = false;
-    std::string figure;        // "no answer in 1000 ms", "refused 200 of 200, next client served"
-    std::string summary = {};  // the same for a table: "frozen", "200/200"
+    std::string figure;        // "no answer in 1000 ms", "rejected 200 of 200, next client served"
+    std::string summary = {};  // the figure in a table cell: "frozen", "200/200"
 };
 
-/// One thing that the course teaches: a sentence, an experiment over the wire that any server can
-/// be put to, and the stages in which the sentence is true. In all others the experiment must fail:
-/// a stage that stops failing as expected is as broken as one that stops working.
+/// A statement about a server, an experiment that tests it over the wire, and the stages in which
+/// it holds. In all other stages the experiment must fail: a stage that stops failing as expected
+/// is as broken as one that stops working.
 struct Claim {
-    std::string_view name;      // for the command line: "silent-client"
-    std::string_view sentence;  // for people
-    std::size_t first_stage;    // it holds from here ...
-    std::size_t last_stage;     // ... up to here
+    std::string_view name;      // in programs and patches: "silent-client"
+    std::string_view sentence;  // in everything that a person reads
+    std::size_t first_stage;    // the first stage in which it holds
+    std::size_t last_stage;     // the last one
     std::function<Finding(const Target&)> experiment;
+    std::string_view expected;  // the figure that `check` expects
 
     struct Traits {
-        bool ends_the_server = false;  // so it comes last, and takes a server that was started here
-        bool defect = false;           // what a stage suffers from: nothing to be reached
-        bool exclusive = false;        // its figure is a time, or it puts load on the machine
+        bool ends_the_server = false;  // so it runs last, and only if the server was started here
+        bool defect = false;           // a stage's weakness, which a later stage fixes
+        bool exclusive = false;        // measures a time or puts on load: run nothing beside it
     };
     Traits traits = {};
 
+    std::string_view goal = sentence;  // that `check` tests: for a defect, the opposite
+
     bool holds_in(std::size_t stage) const { return first_stage <= stage && stage <= last_stage; }
 
-    /// "holds in stage 1 alone", "holds from stage 3 on".
+    /// "only in stage 1", "from stage 3 on".
     std::string range() const;
 };
 
-/// All claims, in the order in which the course comes to them.
+/// All claims, in the order of the course.
 std::span<const Claim> all_claims();
 
-/// One of them. Its name is known to exist.
+/// The claim of this name, which must exist.
 const Claim& claim(std::string_view name);
 
 }  // namespace unfreeze

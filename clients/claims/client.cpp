@@ -170,7 +170,7 @@ private:
             load.rate == 0 ? "" : fmt::format(", {} offered a second", load.rate),
             stage_load_.idle_connections == 0
                 ? ""
-                : fmt::format(", beside {} silent clients", stage_load_.idle_connections)));
+                : fmt::format(", with {} idle connections", stage_load_.idle_connections)));
         std::list<Connection> idle;
         while (idle.size() < stage_load_.idle_connections) {
             idle.emplace_back(target_);
@@ -256,7 +256,7 @@ private:
         for (const std::string_view name : stage_load_.claims) {
             const Claim& tested = claim(name);
             if (tested.traits.ends_the_server && !spawned_) {
-                say(fmt::format("  {:<52}not tried: it ends the server (see --spawn)\n",
+                say(fmt::format("  {:<52}skipped: this would end the server (see --spawn)\n",
                                 tested.sentence));
                 continue;
             }

@@ -12,40 +12,40 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A probe while `silent` clients are connected and say nothing, and another once they have left.
-/// Whoever came first is served first, so each of them is in the probe's way, if there is a way.
-struct SilenceTrial {
+/// How long a request takes while other connections are idle, and after these have closed. The idle
+/// ones connect first, so a server that serves one connection after another comes to them first.
+struct Delay {
     std::optional<std::chrono::microseconds> during;
     std::optional<std::chrono::microseconds> after;
 };
 
-SilenceTrial try_silence(const Target& target, std::size_t silent) {
-    SilenceTrial trial;
+Delay measure_delay(const Target& target, std::size_t count) {
+    Delay delay;
     {
-        std::list<Connection> clients;
-        while (clients.size() < silent && (clients.empty() || clients.back().connected())) {
-            clients.emplace_back(target);  // where the backlog is full, more would only wait
+        std::list<Connection> idle;
+        while (idle.size() < count && (idle.empty() || idle.back().connected())) {
+            idle.emplace_back(target);  // if the backlog is full, stop: each further one would wait
         }
-        trial.during = probe(target, frozen_after);
+        delay.during = probe(target, frozen_after);
     }
-    trial.after = probe(target, 5s);
-    return trial;
+    delay.after = probe(target, 5s);
+    return delay;
 }
 
 }  // namespace
 
 Finding idle_client_blocks_others(const Target& target) {
-    const SilenceTrial trial = try_silence(target, 1);
-    return {!trial.during && trial.after,
-            in_words(trial.during, frozen_after) +
-                (trial.after ? "" : ", nor after the client had left"),
-            summarize(trial.during)};
+    const Delay delay = measure_delay(target, 1);
+    return {!delay.during && delay.after,
+            in_words(delay.during, frozen_after) +
+                (delay.after ? "" : ", nor after the idle client had left"),
+            summarize(delay.during)};
 }
 
 Finding idle_connections(const Target& target) {
-    const SilenceTrial trial = try_silence(target, 20);
-    return {trial.during.has_value(), in_words(trial.during, frozen_after),
-            summarize(trial.during)};
+    const Delay delay = measure_delay(target, 20);
+    return {delay.during.has_value(), in_words(delay.during, frozen_after),
+            summarize(delay.during)};
 }
 
 Finding byte_by_byte(const Target& target) {
@@ -67,7 +67,8 @@ Finding case_insensitive_fields(const Target& target) {
         connection.send(fmt::format("POST / HTTP/1.1\r\nhost: unfreeze\r\n{}: {}\r\n\r\n{}", name,
                                     body.size(), body));
         const auto response = connection.receive(frozen_after);
-        // An echo shows that the body was found; from stage 3 on a body not found is no event.
+        // An echo has to contain the body; from stage 3 on, a missing body would be an invalid
+        // event.
         accepted += response && response->status / 100 == 2 && !response->body.empty() ? 1 : 0;
     }
     return {accepted == 3, fmt::format("accepted {} of 3", accepted), summarize(accepted, 3)};

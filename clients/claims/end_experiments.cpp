@@ -21,11 +21,12 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-const Finding not_ours{false, "not started here, so it can't be told to end", "not tried"};
+const Finding not_spawned{false, "this client has not started the server, so it can't end it",
+                          "not tried"};
 
 std::string lost(std::int64_t jobs) { return fmt::format("lost {}", jobs); }
 
-std::optional<ReceivedResponse> look(const Target& target, std::string_view path) {
+std::optional<ReceivedResponse> get(const Target& target, std::string_view path) {
     Connection connection{target};
     connection.send(
         fmt::format("GET {} HTTP/1.1\r\nHost: unfreeze\r\nConnection: close\r\n\r\n", path));
@@ -34,14 +35,14 @@ std::optional<ReceivedResponse> look(const Target& target, std::string_view path
 
 }  // namespace
 
-/// Reads the counters again and again beside a load that fills the queue: at each moment they are
-/// to add up, and to what was sent. None may ever go back.
+/// Reads the counters again and again during a load that fills the queue. Each time they have to
+/// add up, and must not exceed the events that were sent. No counter may decrease.
 Finding consistent_counters(const Target& target) {
     constexpr std::size_t events = 2'000;
     Connection connection{target};
     const auto before = ask_for_counts(connection);
     if (!before) {
-        return {false, "no counters are told", "no counts"};
+        return {false, "no counters", "no counts"};
     }
     auto load = std::async(std::launch::async, [&target] {
         return run_load(target, {.requests = events, .concurrency = 20, .keep_alive = true});
@@ -51,13 +52,13 @@ Finding consistent_counters(const Target& target) {
     do {
         const auto now = ask_for_counts(connection);
         if (!now) {
-            return {false, "beside a load, no counters are told", "no counts"};
+            return {false, "no counters during a load", "no counts"};
         }
-        const bool on = now->received >= last.received && now->processed >= last.processed &&
-                        now->dropped >= last.dropped;
-        if (!now->add_up() || !on || now->received > before->received + events ||
-            now->pending > before->pending + events) {  // as it would be below zero
-            return {false, to_text(*now), "off"};
+        const bool increasing = now->received >= last.received &&
+                                now->processed >= last.processed && now->dropped >= last.dropped;
+        if (!now->add_up() || !increasing || now->received > before->received + events ||
+            now->pending > before->pending + events) {  // a negative number wraps around
+            return {false, to_text(*now), "wrong"};
         }
         last = *now;
         ++readings;
@@ -68,15 +69,14 @@ Finding consistent_counters(const Target& target) {
     const bool all = after && after->received - before->received == answered &&
                      after->dropped - before->dropped == report.rejected;
     return {all && report.accepted > 0,
-            all ? fmt::format("{} readings beside {} events", readings, answered)
-                : fmt::format("of {} events, {} of them refused, it counted: {}", answered,
+            all ? fmt::format("{} readings during {} events", readings, answered)
+                : fmt::format("of {} events, {} rejected, the server counted: {}", answered,
                               report.rejected, after ? to_text(*after) : "nothing"),
-            all ? fmt::format("{} times", readings) : "off"};
+            all ? fmt::format("{} times", readings) : "wrong"};
 }
 
-/// The counters in the text format that Prometheus reads.
 Finding prometheus_exposition(const Target& target) {
-    const auto response = look(target, "/metrics");
+    const auto response = get(target, "/metrics");
     std::istringstream lines{response && response->status == 200 ? response->body : ""};
     bool typed = false;
     std::size_t samples = 0;
@@ -90,7 +90,7 @@ Finding prometheus_exposition(const Target& target) {
 }
 
 Finding browser_page(const Target& target) {
-    const auto response = look(target, "/");
+    const auto response = get(target, "/");
     const bool html = response && response->status == 200 &&
                       response->field("Content-Type").starts_with("text/html");
     return {html,
@@ -100,19 +100,19 @@ Finding browser_page(const Target& target) {
             html ? fmt::format("{} KiB", response->body.size() / 1024) : "none"};
 }
 
-/// Sends many events at once and ends the server as soon as they have been answered. What it then
-/// says is to account for all of them.
+/// Sends many events at once and SIGTERM as soon as they have been answered. The final counters,
+/// which the server prints, have to include all of them.
 Finding drain(const Target& target) {
     constexpr std::size_t events = 60;
     constexpr auto patience = 30s;
     if (target.process == nullptr) {
-        return not_ours;
+        return not_spawned;
     }
     std::optional<Counts> before;
     {
         wait_until_idle(target, patience);
         Connection connection{target};
-        // A job is counted a moment after its balance shows.
+        // A job is counted a moment after it changes the balance.
         const auto give_up = steady_clock::now() + patience;
         do {
             before = ask_for_counts(connection);
@@ -124,7 +124,7 @@ Finding drain(const Target& target) {
         clients.emplace_back(target).send(post(account.event(1), "Connection: close\r\n"));
     }
     std::uint64_t accepted = 0;
-    const auto enough = steady_clock::now() + 1s;  // for whoever answers behind the work
+    const auto enough = steady_clock::now() + 1s;  // for a server that responds after the work
     for (Connection& client : clients) {
         const auto left = std::chrono::duration_cast<milliseconds>(enough - steady_clock::now());
         const auto response = client.receive(std::max(left, 0ms));
@@ -135,35 +135,36 @@ Finding drain(const Target& target) {
     kill(target.process->pid(), SIGTERM);
     const bool ended = target.process->wait_for_end(patience);
     const std::chrono::duration<double> took = steady_clock::now() - start;
-    const std::string end = ended ? fmt::format("it ended {:.2f} s later", took.count())
-                                  : fmt::format("{} s later it had not ended", patience.count());
+    const std::string end = ended
+                                ? fmt::format("the server exited {:.2f} s later", took.count())
+                                : fmt::format("it was still running {} s later", patience.count());
     const auto after = final_counts(*target.process);
     if (!after || !before) {
         return {false,
-                fmt::format("of {} accepted {} were done at the signal; {}, and gave no account",
-                            accepted, done.value_or(0), end),
+                fmt::format("{} of {} accepted jobs done at the signal; {}, without final counters",
+                            done.value_or(0), accepted, end),
                 !done ? "no state"
                 : *done < static_cast<std::int64_t>(accepted)
                     ? lost(static_cast<std::int64_t>(accepted) - *done)
-                    : "no account"};
+                    : "no counts"};
     }
     const std::uint64_t processed = after->processed - before->processed;
     return {ended && accepted > 0 && processed == accepted && after->pending == 0 &&
                 target.process->exit_status() == 0,
-            fmt::format("{} of {} accepted were done, {} of them after the signal; {}", processed,
+            fmt::format("{} of {} accepted jobs done, {} of them after the signal; {}", processed,
                         accepted, static_cast<std::int64_t>(processed) - done.value_or(0), end),
             lost(static_cast<std::int64_t>(accepted - processed))};
 }
 
-/// The server has the first half when the signal comes, and gets the second one behind it.
+/// The server gets the first half before the signal and the second half after it.
 Finding partial_request(const Target& target) {
     if (target.process == nullptr) {
-        return not_ours;
+        return not_spawned;
     }
     const std::string request = post(event_body(0));
     Connection half{target};
     half.send(request.substr(0, request.size() / 2));
-    look(target, "/nowhere");  // so the other has been read from, where one can be beside it
+    get(target, "/nowhere");  // its response shows that the server has read the first half
     kill(target.process->pid(), SIGTERM);
     target.process->wait_for_end(100ms);
     half.send(request.substr(request.size() / 2));
@@ -173,7 +174,7 @@ Finding partial_request(const Target& target) {
     return {status != 0 && ended,
             status == 0 ? "no answer"
                         : fmt::format("{}, and the server {}", status,
-                                      ended ? "ended" : "had not ended 5 s later"),
+                                      ended ? "exited" : "was still running 5 s later"),
             summarize(status)};
 }
 

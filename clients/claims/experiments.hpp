@@ -4,15 +4,15 @@
 
 #include "clients/claims/claims.hpp"
 
-// The experiments behind the claims: each tells whether its sentence is true of a server.
+// The experiments of the claims. Each returns whether its claim's sentence is true of a server.
 namespace unfreeze {
 
-// What stands in a table: "0.3 ms" or "frozen", "413" or "no answer", "3/4".
+// Table cells: "0.3 ms" or "frozen", "413" or "no answer", "3/4".
 std::string summarize(std::optional<std::chrono::microseconds> answered);
 std::string summarize(int status);
 std::string summarize(std::size_t count, std::size_t of);
 
-// What connections do to each other, and what a server lets itself be told.
+// How connections affect each other, and which input a server accepts.
 Finding idle_client_blocks_others(const Target& target);
 Finding idle_connections(const Target& target);
 Finding byte_by_byte(const Target& target);
@@ -29,7 +29,7 @@ Finding large_body(const Target& target);
 Finding rejection_reason(const Target& target);
 Finding nested_json(const Target& target);
 
-// What becomes of the work.
+// How a server processes events.
 Finding exact_amounts(const Target& target);
 Finding saturation(const Target& target);
 Finding lost_update(const Target& target);
@@ -43,7 +43,7 @@ Finding one_lock_caps_rate(const Target& target);
 Finding read_waits_for_lock(const Target& target);
 Finding one_user_serializes(const Target& target);
 
-// What a server tells about itself, and how it ends.
+// What a server reports about itself, and how it exits.
 Finding consistent_counters(const Target& target);
 Finding prometheus_exposition(const Target& target);
 Finding browser_page(const Target& target);

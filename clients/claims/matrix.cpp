@@ -1,5 +1,5 @@
-// Every claim of the course against all of its servers: claims down, stages across, and in each
-// cell the figure that was measured.
+// Tests all servers of the course against all claims, and prints a table: a row for each claim, a
+// column for each stage, and the measured figure in each cell.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -26,8 +26,8 @@ namespace {
 using namespace unfreeze;
 
 struct Options {
-    std::size_t stage = 0;  // that one alone; 0: all
-    std::string spawn;      // in the place of its server
+    std::size_t stage = 0;  // 0: all stages
+    std::string spawn;      // replaces the server of `stage`
     std::string json = "/dev/null";
     std::string markdown = "/dev/null";
     std::size_t jobs = 4;
@@ -39,17 +39,17 @@ struct Cell {
 
     bool as_expected() const { return trial.as_expected(stage); }
 
-    /// Yes, no, or not as expected; and the figure.
+    /// ✓ or – for a claim that holds or does not, ✗ if that is not as expected; and the figure.
     std::string text() const {
         return fmt::format("{} {}",
                            !as_expected()        ? "✗"
                            : trial.finding.holds ? "✓"
                                                  : "–",
-                           trial.crashed() ? "ended" : trial.finding.summary);
+                           trial.crashed() ? "exited" : trial.finding.summary);
     }
 };
 
-/// Claim by claim, and for each of them the stages in order.
+/// A cell for each claim and stage, claim by claim.
 std::vector<Cell> empty_cells(const Options& options) {
     std::vector<Cell> cells;
     for (const Claim& claim : all_claims()) {
@@ -62,11 +62,10 @@ std::vector<Cell> empty_cells(const Options& options) {
     return cells;
 }
 
-/// Tries the cells whose claim wants the machine for itself, or those whose claim does not, so many
-/// at a time. Throws std::runtime_error once a server does not start, when the other threads have
-/// come to the end of what they were trying.
-void try_cells(std::vector<Cell>& cells, bool exclusive, std::size_t at_a_time,
-               const Options& options) {
+/// Tests the cells whose claims are exclusive, or those whose claims are not, on this many threads.
+/// Throws std::runtime_error if a server does not start, after the other threads have finished
+/// their present cell.
+void try_cells(std::vector<Cell>& cells, bool exclusive, std::size_t jobs, const Options& options) {
     std::atomic<std::size_t> next = 0;
     const auto try_next = [&] {
         for (std::size_t i = next++; i < cells.size(); i = next++) {
@@ -74,21 +73,22 @@ void try_cells(std::vector<Cell>& cells, bool exclusive, std::size_t at_a_time,
             if (cell.trial.claim->traits.exclusive != exclusive) {
                 continue;
             }
-            const std::string_view ours = course_servers.at(cell.stage - 1).name;
+            const std::string_view server = course_servers.at(cell.stage - 1).name;
             const bool spawned = !options.spawn.empty();
             try {
-                cell.trial = try_claim(*cell.trial.claim,
-                                       spawned ? options.spawn : course_command(cell.stage, ours));
+                cell.trial =
+                    try_claim(*cell.trial.claim,
+                              spawned ? options.spawn : course_command(cell.stage, server));
             } catch (const std::exception& error) {
                 next = cells.size();
-                throw std::runtime_error{fmt::format("no server from '{}': {}",
-                                                     spawned ? options.spawn : ours, error.what())};
+                throw std::runtime_error{fmt::format(
+                    "no server from '{}': {}", spawned ? options.spawn : server, error.what())};
             }
         }
     };
     std::vector<std::future<void>> threads;
     try {
-        while (threads.size() < at_a_time) {
+        while (threads.size() < jobs) {
             threads.push_back(std::async(std::launch::async, try_next));
         }
     } catch (const std::system_error& error) {
@@ -100,7 +100,7 @@ void try_cells(std::vector<Cell>& cells, bool exclusive, std::size_t at_a_time,
     }
 }
 
-/// A line for each claim, of its first column and its cells.
+/// The header, and then a row for each claim: its first column and its cells.
 template <typename FirstColumn>
 std::vector<std::vector<std::string>> table(const std::vector<Cell>& cells,
                                             FirstColumn first_column) {
@@ -124,7 +124,7 @@ std::string to_text(const std::vector<Cell>& cells) {
     std::vector<std::size_t> widths(lines.front().size());
     const auto width = [](const std::string& text) {
         return static_cast<std::size_t>(std::count_if(
-            text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));  // of UTF-8
+            text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));  // UTF-8
     };
     for (const auto& line : lines) {
         for (std::size_t i = 0; i < line.size(); ++i) {
@@ -178,17 +178,17 @@ void write(const std::string& file, const std::string& text) {
 
 int main(int argc, char** argv) {
     Options options;
-    CommandLine command_line{"Puts every server of the course to every claim of the course."};
-    command_line.add("--stage", options.stage, 1, last_stage, "that stage alone");
+    CommandLine command_line{"Tests every server of the course against every claim of the course."};
+    command_line.add("--stage", options.stage, 1, last_stage, "test this stage only");
     command_line.add("--spawn", options.spawn,
-                     "with --stage: the command that starts a server in the place of that stage's");
-    command_line.add("--markdown", options.markdown, "file for the table");
-    command_line.add("--json", options.json, "file for all that was found");
+                     "with --stage: command that starts a server to test instead of that stage's");
+    command_line.add("--markdown", options.markdown, "write the table to this file");
+    command_line.add("--json", options.json, "write all results to this file");
     command_line.add("--jobs", options.jobs, 1, 64,
-                     "servers at a time; where times are measured, it is one at a time");
+                     "servers to test in parallel; claims that measure time run one at a time");
     command_line.parse(argc, argv);
     if (!options.spawn.empty() && options.stage == 0) {
-        fail("--spawn needs --stage: in whose place is it?");
+        fail("--spawn needs --stage to say which stage it replaces");
     }
 
     raise_descriptor_limit();
@@ -210,7 +210,7 @@ int main(int argc, char** argv) {
             ++failed;
             fmt::print("NOT AS EXPECTED: `{}` in stage {}: {}{}; it is true {}\n", claim.name,
                        cell.stage, cell.trial.finding.figure,
-                       cell.trial.crashed() ? ", and the server ended" : "", claim.range());
+                       cell.trial.crashed() ? ", and the server exited" : "", claim.range());
         }
     }
     fmt::print("{} of {} cells as expected\n", cells.size() - failed, cells.size());

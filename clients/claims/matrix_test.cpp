@@ -4,7 +4,7 @@
 
 using namespace unfreeze;
 
-TEST_CASE("The matrix sees a server that is not as expected, and names the cell") {
+TEST_CASE("The matrix names the cell of a server that does not behave as expected") {
     if (sanitized) {
         return;  // there are no variants
     }
@@ -13,13 +13,13 @@ TEST_CASE("The matrix sees a server that is not as expected, and names the cell"
                     course_servers.at(4).flags);
     const std::string output = output_of({program("matrix"), "--stage 5", {"--spawn", variant}});
     INFO(output);
-    CHECK(output.find("\nNOT AS EXPECTED: `overload` in stage 5: refused none of 2000; it is true "
+    CHECK(output.find("\nNOT AS EXPECTED: `overload` in stage 5: rejected none of 2000; it is true "
                       "from stage 5 on\n") != std::string::npos);
-    CHECK(output.find("✗ took all") != std::string::npos);
+    CHECK(output.find("✗ accepted all") != std::string::npos);
     CHECK(output.ends_with(" cells as expected\nexit 1\n"));
 }
 
-TEST_CASE("The matrix knows a server that is as expected, and writes what it has found") {
+TEST_CASE("The matrix accepts a server that behaves as expected, and writes its results") {
     const std::string json = fmt::format("/tmp/matrix_test_{}.json", getpid());
     const std::string output = output_of({program("matrix"), "--stage 3 --json " + json});
     INFO(output);
@@ -28,17 +28,17 @@ TEST_CASE("The matrix knows a server that is as expected, and writes what it has
     CHECK(lines_of(json).size() == all_claims().size() + 2);
     CHECK(
         text_of(json).find(
-            R"({"claim":"garbage","sentence":"garbage is refused and the next client is served","stage":3,"holds":true,"as_expected":true,"summary":"3/3",)") !=
+            R"({"claim":"garbage","sentence":"garbage is rejected and the next client is served","stage":3,"holds":true,"as_expected":true,"summary":"3/3",)") !=
         std::string::npos);
     std::filesystem::remove(json);
 }
 
-TEST_CASE("A matrix that fails lets its other servers end as they should", "[waits]") {
+TEST_CASE("If one server does not start, the matrix still ends the others by SIGTERM", "[waits]") {
     const std::string folder = fmt::format("/tmp/matrix_test_{}", getpid());
     std::filesystem::create_directory(folder);
     asio::io_context io;
     const asio::ip::tcp::acceptor frozen{io, {asio::ip::address_v4::loopback(), 0}};
-    // The first one listens, and takes its claim's time. The second one ends meanwhile.
+    // The first server listens until its claim has been tested. The second one exits before that.
     const std::string line = fmt::format(
         "if mkdir {0}/first 2>/dev/null; then trap 'touch {0}/ended; exit' TERM; "
         "touch {0}/ready; echo listening on 127.0.0.1:{1}; read line; else "
@@ -52,9 +52,9 @@ TEST_CASE("A matrix that fails lets its other servers end as they should", "[wai
     std::filesystem::remove_all(folder);
 }
 
-TEST_CASE("A matrix that can't be made is refused in a sentence") {
+TEST_CASE("The matrix rejects wrong flags and commands in one sentence") {
     CHECK(output_of({program("matrix"), "--spawn true"}) ==
-          "matrix: --spawn needs --stage: in whose place is it?\nexit 2\n");
+          "matrix: --spawn needs --stage to say which stage it replaces\nexit 2\n");
     CHECK(
         output_of({program("matrix"), "--stage 1 --spawn true"}).find("no server from 'true': ") !=
         std::string::npos);

@@ -1,4 +1,4 @@
-"""A server that is not of this house, for the test of check: Python's own, which echoes."""
+"""A server that is not part of the course, to test `check`: an echo on Python's own HTTP server."""
 
 import http.server
 import sys
@@ -18,5 +18,5 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 port, kind = sys.argv[1:]
 server = http.server.ThreadingHTTPServer if kind == "threads" else http.server.HTTPServer
-server.request_queue_size = 128  # with its 5, the clients of a frozen one take long to connect
+server.request_queue_size = 128  # with the default 5, clients of a frozen server take long to connect
 server(("127.0.0.1", int(port)), Echo).serve_forever()

@@ -7,20 +7,21 @@
 
 namespace unfreeze {
 
-/// What came out of a claim for a server that was started for it alone.
+/// The result of a claim for a server that was started for this claim only.
 struct Trial {
     const Claim* claim = nullptr;
     Finding finding;
-    bool ended = false;  // the server has, during the experiment
+    bool ended = false;  // whether the server exited during the experiment
 
-    /// Whether it came out as it has to in this stage, and the server lives if it should.
+    /// Whether the claim came out as it has to in this stage, and the server exited only if it
+    /// should.
     bool as_expected(std::size_t stage) const;
 
-    /// The server has ended, and should not have.
+    /// Whether the server exited, but should not have.
     bool crashed() const { return ended && !claim->traits.ends_the_server; }
 };
 
-/// Starts the server and puts it to the claim. Throws std::runtime_error where it does not start.
+/// Starts the server and tests it. Throws std::runtime_error if it does not start.
 Trial try_claim(const Claim& claim, const Command& command);
 
 }  // namespace unfreeze

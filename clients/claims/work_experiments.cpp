@@ -23,14 +23,14 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// For what may have to wait for ten times the slowest work that a stage does by default.
+/// Ten times the slowest work that a stage has by default, and more.
 constexpr auto patience = 10s;
 
 double in_ms(microseconds us) { return static_cast<double>(us.count()) / 1e3; }
 
-const Finding no_balance{false, "no balance is told", "no state"};
+const Finding no_balance{false, "no balance", "no state"};
 
-/// How long until the server answers a request that asks for no work.
+/// The latency of a request that causes no work.
 microseconds time_without_work(const Target& target) {
     microseconds shortest = frozen_after;
     for (int i = 0; i < 5; ++i) {
@@ -45,7 +45,7 @@ microseconds time_without_work(const Target& target) {
     return shortest;
 }
 
-/// What the balance of one user comes to, whatever the order of the events.
+/// Whether these amounts, in any order, add up to this balance of one user.
 Finding check_balance(const Target& target, std::initializer_list<std::int64_t> amounts,
                       std::int64_t expected) {
     Account account{target};
@@ -59,14 +59,14 @@ Finding check_balance(const Target& target, std::initializer_list<std::int64_t> 
         return no_balance;
     }
     return {balance == expected,
-            balance == expected ? fmt::format("it comes to {}", expected)
-                                : fmt::format("it comes to {}, not {}", *balance, expected),
+            balance == expected ? fmt::format("a balance of {}", expected)
+                                : fmt::format("a balance of {}, not {}", *balance, expected),
             balance == expected ? "yes" : "no"};
 }
 
 }  // namespace
 
-/// More than the 53 bits that a number has in JavaScript, and in many a reader of JSON.
+/// Beyond the 53 bits that a number has in JavaScript and in many JSON parsers.
 Finding exact_amounts(const Target& target) {
     return check_balance(target, {9'007'199'254'740'993, -2}, 9'007'199'254'740'991);
 }
@@ -76,7 +76,7 @@ Finding saturation(const Target& target) {
     return check_balance(target, {max - 1, 5}, max);
 }
 
-/// Each writer adds another power of two, so the balance tells whose update is in it.
+/// Each writer adds another power of two, so the balance shows which updates it includes.
 Finding lost_update(const Target& target) {
     const auto work = time_one_event(target);
     if (!work) {
@@ -122,17 +122,18 @@ Finding query_during_work(const Target& target) {
     for (int i = 0; i < 5; ++i) {
         const auto start = steady_clock::now();
         if (!account.balance()) {
-            return {false, "not told in 3 s", "frozen"};
+            return {false, "no balance in 3 s", "frozen"};
         }
         slowest = std::max(slowest,
                            std::chrono::duration_cast<microseconds>(steady_clock::now() - start));
     }
-    return {slowest < *work,
-            fmt::format("told in {:.1f} ms beside work of {:.0f} ms", in_ms(slowest), in_ms(*work)),
-            summarize(slowest)};
+    return {
+        slowest < *work,
+        fmt::format("answered in {:.1f} ms during work of {:.0f} ms", in_ms(slowest), in_ms(*work)),
+        summarize(slowest)};
 }
 
-/// Four at a time, so that the figure tells whether they wait for each other as well.
+/// Four at a time, so the figure also shows whether they wait for one another.
 Finding slow_work_delays_response(const Target& target) {
     const microseconds without = time_without_work(target);
     const LoadReport load =
@@ -144,7 +145,7 @@ Finding slow_work_delays_response(const Target& target) {
                 "frozen"};
     }
     return {first > 10 * without && first > 25ms,
-            fmt::format("answers after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms", answered(0.25),
+            fmt::format("responses after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms", answered(0.25),
                         answered(0.5), answered(0.75), answered(1)),
             fmt::format("{:.1f} ms", answered(1))};
 }
@@ -161,31 +162,30 @@ Finding accepted_at_once(const Target& target) {
             load.accepted == 3 ? summarize(answered) : "frozen"};
 }
 
-/// Many at once, again and again until there is no room for more.
+/// Sends many events at once, again and again until the server rejects one.
 Finding overload(const Target& target) {
     constexpr std::size_t clients = 400;
     constexpr std::size_t bursts_max = 5;
     LoadReport load;
-    std::size_t asked = 0;
-    while (load.rejected == 0 && load.errors_in_all() == 0 && asked < bursts_max * clients) {
+    std::size_t sent = 0;
+    while (load.rejected == 0 && load.errors_in_all() == 0 && sent < bursts_max * clients) {
         load = run_load(target, {.requests = clients, .concurrency = clients, .timeout_ms = 2s});
-        asked += clients;
+        sent += clients;
     }
     const std::uint64_t unanswered = load.errors_in_all() + load.never_sent;
     const std::string rest =
         unanswered == 0 ? "" : fmt::format(", {} not answered in 2 s", unanswered);
     return {load.rejected > 0 && unanswered == 0 && load.rejection_latency.max() < frozen_after,
             load.rejected == 0
-                ? fmt::format("refused none of {}{}", asked, rest)
-                : fmt::format("refused {} of {}, each within {:.0f} ms{}", load.rejected, asked,
+                ? fmt::format("rejected none of {}{}", sent, rest)
+                : fmt::format("rejected {} of {}, each within {:.0f} ms{}", load.rejected, sent,
                               in_ms(load.rejection_latency.max()), rest),
             load.rejected > 0 ? summarize(load.rejection_latency.max())
-            : unanswered == 0 ? "took all"
-                              : fmt::format("{} wait", unanswered)};
+            : unanswered == 0 ? "accepted all"
+                              : fmt::format("{} unanswered", unanswered)};
 }
 
-/// Sends many events together, as often as it takes until one is refused, for three seconds at
-/// most.
+/// Sends many events together, again and again until one is rejected, for three seconds at most.
 Finding retry_after(const Target& target) {
     constexpr std::size_t together = 100;
     constexpr std::size_t rounds_max = 20;
@@ -205,15 +205,16 @@ Finding retry_after(const Target& target) {
         }
         if (response->status == 503) {
             const std::string after{response->field("Retry-After")};
-            return {!after.empty(),
-                    after.empty() ? "not told when" : fmt::format("Retry-After: {}", after),
-                    after.empty() ? "not told" : after + " s"};
+            return {
+                !after.empty(),
+                after.empty() ? "a 503 without Retry-After" : fmt::format("Retry-After: {}", after),
+                after.empty() ? "none" : after + " s"};
         }
     }
-    return {false, "refused none", "took all"};
+    return {false, "rejected none", "accepted all"};
 }
 
-/// Little's law: what is in work at a time is the rate times what one event takes.
+/// Little's law: the jobs in progress are the throughput times the time that one job takes.
 Finding parallel_jobs(const Target& target) {
     constexpr std::size_t jobs = 12;
     const auto one = time_one_event(target);
@@ -230,12 +231,13 @@ Finding parallel_jobs(const Target& target) {
 
 namespace {
 
-/// Four jobs, and how much longer they take than one alone: no longer, where they share nothing;
-/// four times as long, where they share all; and somewhat longer, where they meet at a lock.
+/// Compares the time of four jobs with that of one. Without a shared lock they take as long as one.
+/// If all of the work serializes, they take four times as long. If only a part runs under a shared
+/// lock, the time is between the two.
 Finding measure_serialization(const Target& target, std::size_t users) {
     constexpr std::size_t jobs = 4;
-    // The shortest counts, as noise makes none shorter. So many, since of four users two may share
-    // one of 64 locks by chance: in 9 of 100 tries, but hardly in all five.
+    // Takes the shortest times, because noise only adds to them. With 64 locks, two of four users
+    // share one by chance in 9 of 100 tries, but hardly ever in all five.
     constexpr int tries = 5;
     std::chrono::duration<double, std::milli> one = 1h;
     std::chrono::duration<double, std::milli> four = 1h;
@@ -252,11 +254,11 @@ Finding measure_serialization(const Target& target, std::size_t users) {
         four = std::min<decltype(four)>(four, burst.took);
     }
     const double ratio = four / one;
-    const bool meet = ratio > 1.15 && ratio < 3;
-    const std::string cap =
-        meet ? fmt::format(": at most {:.0f} a second", (jobs - 1) * 1e3 / (four - one).count())
-             : "";
-    return {meet, fmt::format("four take {:.2f} times as long as one{}", ratio, cap),
+    const bool serialized = ratio > 1.15 && ratio < 3;
+    const std::string cap = serialized ? fmt::format(": at most {:.0f} a second",
+                                                     (jobs - 1) * 1e3 / (four - one).count())
+                                       : "";
+    return {serialized, fmt::format("four jobs take {:.2f} times as long as one{}", ratio, cap),
             fmt::format("{:.2f}x", ratio)};
 }
 
@@ -266,8 +268,8 @@ Finding one_lock_caps_rate(const Target& target) { return measure_serialization(
 
 Finding one_user_serializes(const Target& target) { return measure_serialization(target, 1); }
 
-/// The share of its time that a client waits who asks for a balance every 5 ms, beside thirty jobs
-/// of others.
+/// The share of the time that a client waits for a balance that it queries every 5 ms, while thirty
+/// jobs of other users run.
 Finding read_waits_for_lock(const Target& target) {
     constexpr std::size_t jobs = 30;
     if (!wait_until_idle(target, patience)) {
@@ -279,16 +281,16 @@ Finding read_waits_for_lock(const Target& target) {
     const auto start = steady_clock::now();
     steady_clock::duration waited{0};
     while (others.wait_for(0s) != std::future_status::ready) {
-        const auto asked = steady_clock::now();
+        const auto sent = steady_clock::now();
         if (!mine.balance()) {
-            return {false, "not told in 5 s", "frozen"};
+            return {false, "no balance in 5 s", "frozen"};
         }
-        waited += steady_clock::now() - asked;
+        waited += steady_clock::now() - sent;
         std::this_thread::sleep_for(5ms);
     }
     const double share = std::chrono::duration<double>{waited} / (steady_clock::now() - start);
     others.get();
-    return {share > 0.6, fmt::format("it waits {:.0f} % of its time", 100 * share),
+    return {share > 0.6, fmt::format("reads wait {:.0f} % of the time", 100 * share),
             fmt::format("{:.0f} %", 100 * share)};
 }
 
