@@ -69,7 +69,7 @@ const Claim claims[] = {
     {"look-waits", "reads block on the hot lock", 7, 7, read_waits_for_lock,
      "reads to wait at most 60 % of the time", timed_defect, "reads do not block on a hot lock"},
     {"hot-user", "one user's jobs serialize", 7, last, one_user_serializes, {}, timed_defect},
-    {"adds-up", "the counters always add up", 9, last, consistent_counters,
+    {"adds-up", "the counters always add up", 9, last, counters_add_up,
      "counters that add up in every reading", timed},
     {"exposition", "Prometheus can read the counters", 9, last, prometheus_exposition,
      "status 200, typed samples"},

@@ -1,5 +1,5 @@
 // Puts load on a stage's server, then checks the claims that the stage is about. From stage 4 on
-// the events of a load are for users of its own, whose balances show how many have been processed.
+// the events of a load are for its own users, whose balances show how many have been processed.
 // Exits with 0 if each claim came out as expected and no request failed, with 1 if not, and with 2
 // without a server.
 #include <fmt/format.h>

@@ -37,7 +37,7 @@ std::optional<ReceivedResponse> get(const Target& target, std::string_view path)
 
 /// Reads the counters again and again during a load that fills the queue. Each time they have to
 /// add up, and must not exceed the events that were sent. No counter may decrease.
-Finding consistent_counters(const Target& target) {
+Finding counters_add_up(const Target& target) {
     constexpr std::size_t events = 2'000;
     Connection connection{target};
     const auto before = ask_for_counts(connection);

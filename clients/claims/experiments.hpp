@@ -44,7 +44,7 @@ Finding read_waits_for_lock(const Target& target);
 Finding one_user_serializes(const Target& target);
 
 // What a server reports about itself, and how it exits.
-Finding consistent_counters(const Target& target);
+Finding counters_add_up(const Target& target);
 Finding prometheus_exposition(const Target& target);
 Finding browser_page(const Target& target);
 Finding drain(const Target& target);
