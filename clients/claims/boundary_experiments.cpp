@@ -13,11 +13,20 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The status of the response to these bytes on a new connection; 0 if there is no response.
-int status_for(const Target& target, std::string_view bytes) {
+/// Sends these bytes on a new connection, and returns the response.
+std::optional<ReceivedResponse> response_to(const Target& target, std::string_view bytes) {
     Connection connection{target};
     connection.send(bytes, frozen_after);
-    return status_of(connection.receive(frozen_after));
+    return connection.receive(frozen_after);
+}
+
+/// All were rejected, and the next client is served.
+Finding rejections(const Target& target, std::size_t rejected, std::size_t of) {
+    const bool served = probe(target, frozen_after).has_value();
+    return {rejected == of && served,
+            fmt::format("rejected {} of {}, next client {}", rejected, of,
+                        served ? "served" : "not served"),
+            summarize(rejected, of)};
 }
 
 }  // namespace
@@ -63,16 +72,9 @@ Finding malformed_requests(const Target& target) {
     const auto not_http = {"hello\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
                            "POST / HTTP/1.1\r\nno colon here\r\n\r\n"};
     for (const std::string_view bytes : not_http) {
-        Connection connection{target};
-        connection.send(bytes);
-        const auto response = connection.receive(frozen_after);
-        rejected += response && response->status == 400 ? 1 : 0;
+        rejected += status_of(response_to(target, bytes)) == 400 ? 1 : 0;
     }
-    const bool served = probe(target, frozen_after).has_value();
-    return {rejected == not_http.size() && served,
-            fmt::format("rejected {} of {}, next client {}", rejected, not_http.size(),
-                        served ? "served" : "not served"),
-            summarize(rejected, not_http.size())};
+    return rejections(target, rejected, not_http.size());
 }
 
 Finding random_bytes(const Target& target) {
@@ -86,18 +88,12 @@ Finding random_bytes(const Target& target) {
         Connection connection{target};
         connection.send(bytes);
         connection.finish_sending();
-        const auto response = connection.receive(frozen_after);
-        rejected += response && response->status == 400 ? 1 : 0;
+        rejected += status_of(connection.receive(frozen_after)) == 400 ? 1 : 0;
     }
-    const bool served = probe(target, frozen_after).has_value();
-    return {rejected == clients && served,
-            fmt::format("rejected {} of {}, next client {}", rejected, clients,
-                        served ? "served" : "not served"),
-            summarize(rejected, clients)};
+    return rejections(target, rejected, clients);
 }
 
-/// Each of these requests has two possible ends, so a proxy and a server may disagree on where it
-/// ends (RFC 9112 11.2).
+/// A proxy and a server may disagree on where each of these requests ends (RFC 9112 11.2).
 Finding ambiguous_framing(const Target& target) {
     const std::string body = event_body(0);
     const std::string length = std::to_string(body.size());
@@ -107,9 +103,8 @@ Finding ambiguous_framing(const Target& target) {
         "Content-Length : " + length + "\r\n", "Content-Length: +" + length + "\r\n"};
     std::size_t rejected = 0;
     for (const std::string& framing : framings) {
-        Connection connection{target};
-        connection.send("POST / HTTP/1.1\r\nHost: unfreeze\r\n" + framing + "\r\n" + body);
-        const auto response = connection.receive(frozen_after);
+        const auto response =
+            response_to(target, "POST / HTTP/1.1\r\nHost: unfreeze\r\n" + framing + "\r\n" + body);
         rejected += status_of(response) == 400 && !response->keep_alive ? 1 : 0;
     }
     return {rejected == framings.size(),
@@ -184,9 +179,7 @@ Finding rejection_reason(const Target& target) {
         R"({"user":"alice","action":"buy","amount":9223372036854775808})", R"({"user":"alice")"};
     std::size_t explained = 0;
     for (const std::string_view body : invalid_events) {
-        Connection connection{target};
-        connection.send(post(body));
-        const auto response = connection.receive(frozen_after);
+        const auto response = response_to(target, post(body));
         explained += status_of(response) == 400 &&
                              response->body.find(R"("reason":"invalid_json")") != std::string::npos
                          ? 1
@@ -199,7 +192,7 @@ Finding rejection_reason(const Target& target) {
 
 /// Each bracket costs a recursive parser another stack frame.
 Finding nested_json(const Target& target) {
-    const int status = status_for(target, post(R"({"x":)" + std::string(60'000, '[')));
+    const int status = status_of(response_to(target, post(R"({"x":)" + std::string(60'000, '['))));
     const bool served = probe(target, frozen_after).has_value();
     return {status == 400 && served,
             fmt::format("{}, next client {}", summarize(status), served ? "served" : "not served"),

@@ -100,8 +100,8 @@ Finding browser_page(const Target& target) {
             html ? fmt::format("{} KiB", response->body.size() / 1024) : "none"};
 }
 
-/// Sends many events at once and SIGTERM as soon as they have been answered. The final counters,
-/// which the server prints, have to include all of them.
+/// Sends many events at once, and then SIGTERM as soon as they have been answered. The final
+/// counters, which the server prints, have to include all of them.
 Finding drain(const Target& target) {
     constexpr std::size_t events = 60;
     constexpr auto patience = 30s;
@@ -135,9 +135,9 @@ Finding drain(const Target& target) {
     kill(target.process->pid(), SIGTERM);
     const bool ended = target.process->wait_for_end(patience);
     const std::chrono::duration<double> took = steady_clock::now() - start;
-    const std::string end = ended
-                                ? fmt::format("the server exited {:.2f} s later", took.count())
-                                : fmt::format("it was still running {} s later", patience.count());
+    const std::string end =
+        ended ? fmt::format("the server exited {:.2f} s later", took.count())
+              : fmt::format("the server was still running {} s later", patience.count());
     const auto after = final_counts(*target.process);
     if (!after || !before) {
         return {false,
@@ -164,7 +164,7 @@ Finding partial_request(const Target& target) {
     const std::string request = post(event_body(0));
     Connection half{target};
     half.send(request.substr(0, request.size() / 2));
-    get(target, "/nowhere");  // its response shows that the server has read the first half
+    get(target, "/nowhere");  // after its response, a concurrent server has read the half
     kill(target.process->pid(), SIGTERM);
     target.process->wait_for_end(100ms);
     half.send(request.substr(request.size() / 2));

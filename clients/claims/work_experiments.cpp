@@ -23,7 +23,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// Ten times the slowest work that a stage has by default, and more.
+/// Longer than ten times the slowest work that a stage does by default.
 constexpr auto patience = 10s;
 
 double in_ms(microseconds us) { return static_cast<double>(us.count()) / 1e3; }
