@@ -89,7 +89,7 @@ double bytes_per_client(ServerProcess& server, long kib_before, std::size_t clie
            static_cast<double>(clients);
 }
 
-/// Whether memory is within its limit. A sanitizer needs memory of its own, so it always is there.
+/// Whether memory is within its limit. With a sanitizer, which uses much memory, it always is.
 bool within(double limit, double bytes) { return sanitized || bytes < limit; }
 
 // ---- descriptors, connections, memory -----------------------------------------------------------
@@ -226,17 +226,20 @@ Outcome exceed_connection_limit(const std::string& server, std::size_t part) {
 
 // ---- slow clients -------------------------------------------------------------------------------
 
-/// Runs one mode of slowhttptest. The server passes if it closes all connections during the attack.
-/// The client's view does not count: if responses wait in the kernel for a slow reader, the kernel
-/// sends them long after the server has closed.
-Outcome run_slowhttptest(const std::string& server, std::size_t part, std::string_view mode) {
+/// Runs slowhttptest in one of its modes. The server passes if it closes all connections during the
+/// attack. The client's view does not count: if responses wait in the kernel for a slow reader, the
+/// kernel sends them long after the server has closed.
+template <char mode>
+Outcome run_slowhttptest(const std::string& server, std::size_t part) {
+    const std::string flags =
+        mode == 'X' ? "-X -k 10 -n 1 -z 32 -w 1 -y 128" : fmt::format("-{}", mode);
     const auto clients = static_cast<std::ptrdiff_t>(1'000 / part);
     ServerProcess process = start(server, short_timeouts);
     const Target& target = process.target();
     const pid_t pid = process.process().pid();
     const std::ptrdiff_t before = descriptors(pid) + 1;  // the probe's
     Process attacker{Command{"slowhttptest", fmt::format("{} -c {} -r {} -i 1 -l 30 -u http://{}/",
-                                                         mode, clients, clients, target.name())}
+                                                         flags, clients, clients, target.name())}
                          .with(Output::kept_with_errors)};
     std::ptrdiff_t open_max = 0;
     bool all_closed = false;
@@ -260,22 +263,6 @@ Outcome run_slowhttptest(const std::string& server, std::size_t part, std::strin
             .figure = fmt::format(
                 "{} open at most, {}", open_max,
                 all_closed ? fmt::format("all closed after {:.1f} s", took) : "some never closed")};
-}
-
-Outcome send_slow_heads(const std::string& server, std::size_t part) {
-    return run_slowhttptest(server, part, "-H");
-}
-
-Outcome send_slow_bodies(const std::string& server, std::size_t part) {
-    return run_slowhttptest(server, part, "-B");
-}
-
-Outcome request_many_ranges(const std::string& server, std::size_t part) {
-    return run_slowhttptest(server, part, "-R");
-}
-
-Outcome read_slowly(const std::string& server, std::size_t part) {
-    return run_slowhttptest(server, part, "-X -k 10 -n 1 -z 32 -w 1 -y 128");
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -340,10 +327,10 @@ constexpr std::array<Attack, 10> attacks{{
     {"connection-limit", "500 clients, --connections-max 20", 5, exceed_connection_limit},
     {"unread-responses", "200 clients never read a response", 3, leave_responses_unread},
     {"unfinished-bodies", "1,000 bodies lack their last byte", 3, leave_bodies_unfinished},
-    {"slow-heads", "1,000 slow heads (slowhttptest -H)", 3, send_slow_heads},
-    {"slow-bodies", "1,000 slow bodies (slowhttptest -B)", 3, send_slow_bodies},
-    {"many-ranges", "1,000 lists of ranges (slowhttptest -R)", 3, request_many_ranges},
-    {"slow-readers", "1,000 slow readers (slowhttptest -X)", 3, read_slowly},
+    {"slow-heads", "1,000 slow heads (slowhttptest -H)", 3, run_slowhttptest<'H'>},
+    {"slow-bodies", "1,000 slow bodies (slowhttptest -B)", 3, run_slowhttptest<'B'>},
+    {"many-ranges", "1,000 lists of ranges (slowhttptest -R)", 3, run_slowhttptest<'R'>},
+    {"slow-readers", "1,000 slow readers (slowhttptest -X)", 3, run_slowhttptest<'X'>},
     {"clock-jumps", "wall clock jumps forward and back", 3, move_wall_clock},
 }};
 

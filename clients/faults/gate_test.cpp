@@ -169,23 +169,16 @@ private:
     asio::error_code error_;
 };
 
-/// Listens on a free port.
-struct TestListener {
-    std::uint16_t port() const { return acceptor.local_endpoint().port(); }
-
-    asio::io_context io;
-    tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
-};
-
 /// A client's socket and a server's socket, connected through a fault proxy.
 class ProxiedConnection {
 public:
-    explicit ProxiedConnection(FaultProxyOptions options) : proxy_{to(listener_.port(), options)} {}
+    explicit ProxiedConnection(FaultProxyOptions options)
+        : proxy_{to(acceptor_.local_endpoint().port(), options)} {}
 
     TestSocket new_client() { return TestSocket{proxy_.port()}; }
 
     /// The server's end of the newest client's connection.
-    TestSocket accept() { return TestSocket{listener_.acceptor}; }
+    TestSocket accept() { return TestSocket{acceptor_}; }
 
 private:
     static FaultProxyOptions& to(std::uint16_t port, FaultProxyOptions& options) {
@@ -193,7 +186,8 @@ private:
         return options;
     }
 
-    TestListener listener_;
+    asio::io_context io_;
+    tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
     RunningProxy proxy_;
 
 public:
@@ -274,7 +268,7 @@ TEST_CASE("join turns small writes into one") {
     }
     CHECK(connection.server.read_some(100) == "12345678");
     CHECK(connection.server.segments() == 1);
-    connection.client.send("9");  // one byte alone is forwarded, too
+    connection.client.send("9");  // a single byte is forwarded as well
     connection.client.finish_sending();
     CHECK(connection.server.read() == "9");
 }
@@ -442,21 +436,22 @@ TEST_CASE("If one side has closed, a sender on the other side gets an error") {
 }
 
 TEST_CASE("Without a server, clients are reset; once it listens again, the next client connects") {
-    TestListener listener;
-    const tcp::endpoint server_address = listener.acceptor.local_endpoint();
-    listener.acceptor.close();
+    asio::io_context io;
+    tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+    const tcp::endpoint server_address = acceptor.local_endpoint();
+    acceptor.close();
     const RunningProxy proxy{{.server = {.port = server_address.port()}}};
     for (int i = 0; i < 2; ++i) {
         TestSocket client{proxy.port()};
         CHECK(client.read() == "");
         CHECK(client.error() == asio::error::connection_reset);
     }
-    listener.acceptor.open(server_address.protocol());
-    listener.acceptor.set_option(tcp::acceptor::reuse_address{true});
-    listener.acceptor.bind(server_address);
-    listener.acceptor.listen();
+    acceptor.open(server_address.protocol());
+    acceptor.set_option(tcp::acceptor::reuse_address{true});
+    acceptor.bind(server_address);
+    acceptor.listen();
     TestSocket client{proxy.port()};
-    TestSocket server{listener.acceptor};
+    TestSocket server{acceptor};
     client.send("hello");
     CHECK(server.read(5) == "hello");
 }
@@ -584,7 +579,7 @@ TEST_CASE("A harmful fault loses no accepted job, and delays no other client") {
     }
 }
 
-TEST_CASE("Each claim of stage 10 holds through a harmless fault, too") {
+TEST_CASE("Each claim of stage 10 also holds through a harmless fault") {
     if (sanitized) {
         return;  // too slow, and other tests run the same code
     }

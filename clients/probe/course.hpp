@@ -34,7 +34,7 @@ extern const std::array<CourseServer, last_stage> course_servers;
 /// Starts a server of the course on a free port, and keeps its standard output.
 [[nodiscard]] Command our_server(std::string_view server, std::string_view flags = "");
 
-/// Does the same, and keeps its standard error, too.
+/// Does the same, and also keeps its standard error.
 [[nodiscard]] Command server_command(std::string_view program_name, std::string_view flags = "");
 
 /// Starts a program as server_command() does, with the flags of a stage's server before `flags`.
