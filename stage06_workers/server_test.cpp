@@ -14,7 +14,7 @@ namespace {
 /// How long a server takes, in seconds, to work 24 events off that it has accepted at once.
 double time_work(std::string_view flags) {
     ServerProcess server{server_command("stage06_workers", flags)};
-    const Burst burst = run_burst(server.target(), 24);
+    const Burst burst = run_burst(server.target(), {.events = 24});
     CHECK(burst.accepted == 24);
     CHECK(burst.done);
     return burst.took.count();

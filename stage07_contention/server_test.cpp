@@ -15,7 +15,7 @@ namespace {
 /// Jobs a second, of 60 that are offered at once.
 double rate(std::string_view flags) {
     ServerProcess server{server_command("stage07_contention", flags)};
-    const Burst burst = run_burst(server.target(), 60);
+    const Burst burst = run_burst(server.target(), {.events = 60});
     CHECK(burst.accepted == 60);
     CHECK(burst.done);
     return 60 / burst.took.count();

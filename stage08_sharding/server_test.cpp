@@ -14,7 +14,7 @@ namespace {
 double rate(std::size_t users, std::string_view flags) {
     ServerProcess server{server_command(
         "stage08_sharding", fmt::format("--work-ms 20 --hold-ms 20 --workers 16 {}", flags))};
-    const Burst burst = run_burst(server.target(), 64, users);
+    const Burst burst = run_burst(server.target(), {.events = 64, .users = users});
     CHECK(burst.accepted == 64);
     CHECK(burst.done);
     return 64 / burst.took.count();

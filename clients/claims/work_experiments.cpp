@@ -221,7 +221,8 @@ Finding parallel_jobs(const Target& target) {
     if (!one) {
         return no_balance;
     }
-    const Burst burst = run_burst(target, jobs, jobs, patience);  // a short queue accepts fewer
+    const Burst burst =  // a short queue accepts fewer
+        run_burst(target, {.events = jobs, .users = jobs, .timeout = patience});
     const double at_a_time =
         static_cast<double>(burst.accepted) * std::chrono::duration<double>(*one) / burst.took;
     return {burst.done && at_a_time > 2.5,
@@ -247,7 +248,7 @@ Finding measure_serialization(const Target& target, std::size_t users) {
             return no_balance;
         }
         one = std::min<decltype(one)>(one, *alone);
-        const Burst burst = run_burst(target, jobs, users);
+        const Burst burst = run_burst(target, {.events = jobs, .users = users});
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
             return {false, "not all jobs were done", "not done"};
         }
@@ -276,8 +277,9 @@ Finding read_waits_for_lock(const Target& target) {
         return no_balance;
     }
     const Account mine{target};
-    auto others =
-        std::async(std::launch::async, [&] { return run_burst(target, jobs, jobs, patience); });
+    auto others = std::async(std::launch::async, [&] {
+        return run_burst(target, {.events = jobs, .users = jobs, .timeout = patience});
+    });
     const auto start = steady_clock::now();
     steady_clock::duration waited{0};
     while (others.wait_for(0s) != std::future_status::ready) {

@@ -174,7 +174,7 @@ void measure_workers(const MeasureOptions& options, std::FILE* csv) {
         ServerProcess server{our_server("stage06_workers",
                                         fmt::format("--workers {} --work-ms {} --queue-capacity {}",
                                                     workers[i], options.work_ms.count(), jobs))};
-        const Burst burst = run_burst(server.target(), jobs);
+        const Burst burst = run_burst(server.target(), {.events = jobs});
         if (!burst.done || burst.accepted < static_cast<std::int64_t>(jobs)) {
             throw std::runtime_error{"the server did not accept and process all jobs"};
         }

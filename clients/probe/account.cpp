@@ -110,17 +110,16 @@ std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
     return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
 }
 
-Burst run_burst(const Target& target, std::size_t events, std::size_t users,
-                std::chrono::milliseconds timeout) {
-    Account account{target, users};
+Burst run_burst(const Target& target, const BurstOptions& options) {
+    Account account{target, options.users};
     const auto start = steady_clock::now();
     const LoadReport load =
-        run_load(target, {.requests = events,
-                          .concurrency = events,
-                          .timeout_ms = timeout,
+        run_load(target, {.requests = options.events,
+                          .concurrency = options.events,
+                          .timeout_ms = options.timeout,
                           .body = [&](std::size_t n) { return account.event(1, n); }});
     Burst burst{.accepted = static_cast<std::int64_t>(load.accepted)};
-    burst.done = account.wait_for(burst.accepted, timeout) == burst.accepted;
+    burst.done = account.wait_for(burst.accepted, options.timeout) == burst.accepted;
     burst.took = steady_clock::now() - start;
     return burst;
 }

@@ -48,16 +48,21 @@ bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout);
 /// duration of the work. Returns nothing if it never shows.
 [[nodiscard]] std::optional<std::chrono::microseconds> time_one_event(const Target& target);
 
-/// The result of events sent at once.
+/// Events to send at once.
+struct BurstOptions {
+    std::size_t events = 1;
+    std::size_t users = 1;  // the events go to them in turn
+    std::chrono::milliseconds timeout = Account::default_timeout;
+};
+
 struct Burst {
     std::int64_t accepted = 0;
     bool done = false;                      // all accepted events were processed in time
     std::chrono::duration<double> took{0};  // seconds, from the first send to the last event done
 };
 
-/// Sends `events` events at once, for `users` users in turn. Waits until all accepted ones are
-/// processed, or until none has been processed for `timeout`.
-[[nodiscard]] Burst run_burst(const Target& target, std::size_t events, std::size_t users = 1,
-                              std::chrono::milliseconds timeout = Account::default_timeout);
+/// Sends the events, and waits until all accepted ones are processed, or until none has been
+/// processed for the timeout.
+[[nodiscard]] Burst run_burst(const Target& target, const BurstOptions& options);
 
 }  // namespace unfreeze
