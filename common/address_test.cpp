@@ -24,7 +24,7 @@ bool has_ipv6() {
 
 }  // namespace
 
-TEST_CASE("A host is an address as everybody writes it, or a name") {
+TEST_CASE("A host is an address in its usual form, or a name") {
     for (const char* const host :
          {"127.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "::", "::ffff:127.0.0.1",
           "fe80::1%eth0", "localhost", "my-host", "my_host.example.", "10-0-0-1.example"}) {
@@ -42,7 +42,7 @@ TEST_CASE("A host is an address as everybody writes it, or a name") {
     }
 }
 
-TEST_CASE("A server refuses a --host that is none, and finds one by its name") {
+TEST_CASE("A server rejects an invalid --host, and resolves a name") {
     const std::string server = program("stage01_blocking");
     for (const char* const host : {"", " ", "0", "010.0.0.1", "2130706433", "[::1]", "a b"}) {
         CHECK(output_of({server, "--port 0", {"--host", host}}) ==
@@ -54,7 +54,7 @@ TEST_CASE("A server refuses a --host that is none, and finds one by its name") {
     CHECK(probe(named.target(), 5s));
 }
 
-TEST_CASE("A server's name has brackets around an IPv6 address, and only there") {
+TEST_CASE("host_and_port puts brackets around an IPv6 address only") {
     CHECK(host_and_port("127.0.0.1", 80) == "127.0.0.1:80");
     CHECK(host_and_port("localhost", 80) == "localhost:80");
     CHECK(host_and_port("::1", 80) == "[::1]:80");
@@ -91,7 +91,7 @@ TEST_CASE("A server's name has brackets around an IPv6 address, and only there")
     }
 }
 
-TEST_CASE("Servers and clients speak over IPv6") {
+TEST_CASE("Servers and clients work over IPv6") {
     if (!has_ipv6()) {
         WARN("left out: this machine has no IPv6");
         return;

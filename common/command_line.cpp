@@ -30,7 +30,7 @@ namespace {
 }
 
 /// Sets the number if the text is what std::to_string writes: no sign, no leading zero, no hex.
-bool read_number(const std::string& text, std::size_t& number) {
+[[nodiscard]] bool parse_number(const std::string& text, std::size_t& number) {
     std::from_chars(text.data(), text.data() + text.size(), number);
     return std::to_string(number) == text;
 }
@@ -39,7 +39,7 @@ std::string_view before_equals_sign(std::string_view argument) {
     return argument.substr(0, argument.find('='));
 }
 
-/// CLI11 2.6 ends lines with spaces, and no version ends all its texts with one newline.
+/// CLI11 2.6 ends lines with spaces, and no version ends every help with exactly one newline.
 std::string without_trailing_spaces(std::string text) {
     text.erase(text.find_last_not_of(" \n") + 1);
     for (auto at = text.find(" \n"); at != text.npos; at = text.find(" \n")) {
@@ -50,9 +50,9 @@ std::string without_trailing_spaces(std::string text) {
 
 }  // namespace
 
-CommandLine::CommandLine(const std::string& what_the_program_is) {
+CommandLine::CommandLine(const std::string& description) {
     start_program();
-    app_ = std::make_unique<CLI::App>(what_the_program_is);
+    app_ = std::make_unique<CLI::App>(description);
 }
 
 CommandLine::~CommandLine() = default;
@@ -107,7 +107,7 @@ void CommandLine::add_power_of_two(const std::string& flag, std::size_t& value, 
                                    const std::string& help) {
     const auto set = [flag, &value, max](const std::string& text) {
         std::size_t number = 0;
-        if (!read_number(text, number) || number > max || !std::has_single_bit(number)) {
+        if (!parse_number(text, number) || number > max || !std::has_single_bit(number)) {
             refuse(flag, fmt::format("a power of two from 1 to {}", max), text);
         }
         value = number;
@@ -141,7 +141,7 @@ void CommandLine::parse(int argc, char** argv) {
             refuse(fmt::format("unknown flag '{}'", before_equals_sign(extra)));
         }
         refuse(fmt::format("unexpected argument '{}'", extra));
-    } catch (const CLI::ParseError&) {  // the last argument is a flag and lacks its value
+    } catch (const CLI::ParseError&) {  // the last argument is a flag without its value
         refuse(fmt::format("{}: expected a value", before_equals_sign(argv[argc - 1])));
     }
     for (const std::function<void()>& set : setters_) {
@@ -170,7 +170,7 @@ void CommandLine::add_number(const std::string& flag, std::size_t default_value,
                              std::function<void(std::size_t)> set) {
     const auto check = [flag, min, max, set = std::move(set)](const std::string& text) {
         std::size_t number = 0;
-        if (!read_number(text, number) || number < min || number > max) {
+        if (!parse_number(text, number) || number < min || number > max) {
             refuse(flag, fmt::format("a whole number from {} to {}", min, max), text);
         }
         set(number);

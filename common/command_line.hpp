@@ -14,13 +14,14 @@ class App;
 
 namespace unfreeze {
 
-/// A program's flags. Each add() names a flag, the variable that it sets and, by the variable's
-/// present value, its default. CLI11 splits the command line and prints the help. The numbers and
-/// the error messages are ours, because CLI11's differ between its versions. To make one is the
-/// first thing that a program does: it calls start_program().
+/// A program's flags. Each add() names a flag and the variable that it sets; the variable's value
+/// is the default. CLI11 splits the command line and prints the help. CLI11's validators are not
+/// used: CLI::Range reads 010 as octal, a validator's error wins over --help, and both errors and
+/// order differ between versions 2.1 and 2.6. A program constructs this first, because it calls
+/// start_program().
 class CommandLine {
 public:
-    explicit CommandLine(const std::string& what_the_program_is);
+    explicit CommandLine(const std::string& description);
     ~CommandLine();
 
     void add(const std::string& flag, std::string& value, const std::string& help);
@@ -29,7 +30,7 @@ public:
     /// A flag that may be given several times, with one value each time.
     void add(const std::string& flag, std::vector<std::string>& values, const std::string& help);
 
-    /// A number is written in decimal digits, without a sign, spaces or leading zeros.
+    /// Numbers are decimal digits without sign, spaces and leading zeros.
     void add(const std::string& flag, std::uint16_t& value, const std::string& help);
     void add(const std::string& flag, std::size_t& value, std::size_t min, std::size_t max,
              const std::string& help);
@@ -39,16 +40,16 @@ public:
     void add_power_of_two(const std::string& flag, std::size_t& value, std::size_t max,
                           const std::string& help);
 
-    /// An address or a name, as is_host() takes it.
+    /// An address or a name that is_host() accepts.
     void add_host(const std::string& flag, std::string& value, const std::string& help);
 
-    /// Sets the variables. Exits with 0 after --help, and with 2 and a sentence if a flag is wrong
-    /// or the help can't be written.
+    /// Sets the variables. Exits with 0 after --help. Exits with 2 and a sentence if an argument is
+    /// wrong or the help can't be written.
     void parse(int argc, char** argv);
 
 private:
-    /// Adds a flag that may be given once. `set` gets its value, and refuses a wrong one. The help
-    /// shows the placeholder instead of a value.
+    /// Adds a flag that may be given once. `set` gets its value, and exits if it is wrong. The help
+    /// shows the placeholder in place of the value.
     void add_value(const std::string& flag, const std::string& default_value,
                    const char* placeholder, const std::string& help,
                    std::function<void(const std::string&)> set);

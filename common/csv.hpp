@@ -7,15 +7,14 @@
 
 #include "common/log.hpp"
 
-// What a tool has measured or found is worth nothing if it is lost on its way to a file. So where
-// not all of it can be written, the program fails.
+// Output of the tools: if a part of it can't be written, the program fails.
 namespace unfreeze {
 
 [[noreturn]] inline void fail_to_write(const std::string& name) {
     fail(fmt::format("can't write to {}", name));
 }
 
-/// Opens a file for the rows of what is measured, or for other results.
+/// Opens a file for measured rows or other results.
 inline std::FILE* open_csv(const std::string& name) {
     std::FILE* const csv = std::fopen(name.c_str(), "w");
     if (csv == nullptr) {
@@ -24,7 +23,7 @@ inline std::FILE* open_csv(const std::string& name) {
     return csv;
 }
 
-/// Closes it, once all is written.
+/// Writes what is buffered, and closes the file.
 inline void close_csv(std::FILE* csv, const std::string& name) {
     const bool failed_before = std::ferror(csv) != 0;
     if (std::fclose(csv) != 0 || failed_before) {
@@ -32,8 +31,8 @@ inline void close_csv(std::FILE* csv, const std::string& name) {
     }
 }
 
-/// Checks that all that the program has printed is written. Each tool calls it last: its exit
-/// status speaks of results that somebody has.
+/// Writes what the program has printed and is still buffered. Each tool calls it last, so that its
+/// exit status is 0 only if its results have been written.
 inline void finish_output() {
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
         fail_to_write("standard output");

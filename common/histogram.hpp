@@ -10,9 +10,9 @@
 
 namespace unfreeze {
 
-/// Counts latencies in buckets that grow with them: 64 to each doubling, so that any value is known
-/// to 1.6 % from a microsecond to hours, in 16 KiB, whatever the number of values. Nothing is
-/// averaged away: the slowest answer stands in its own bucket, beside the mean.
+/// Counts latencies in buckets whose width grows with the latency: 64 buckets for each doubling. So
+/// a value has an error of at most 1.6 %, from a microsecond to nine hours. The histogram takes
+/// 16 KiB for any number of values.
 class LatencyHistogram {
 public:
     using microseconds = std::chrono::microseconds;
@@ -28,20 +28,20 @@ public:
     std::uint64_t count() const { return count_; }
     microseconds max() const { return max_; }
 
-    /// Zero where nothing has been recorded.
+    /// Zero if nothing has been recorded.
     std::chrono::duration<double, std::micro> mean() const {
         return std::chrono::duration<double, std::micro>{
             sum_ / static_cast<double>(std::max<std::uint64_t>(count_, 1))};
     }
 
     /// The latency that a fraction of all values does not exceed: quantile(0.99) is p99, the 99th
-    /// smallest of 100 values and the 149th of 150. Rounded up to its bucket's end; zero where
-    /// nothing has been recorded.
+    /// smallest of 100 values and the 149th of 150. Rounded up to its bucket's end. Zero if nothing
+    /// has been recorded.
     microseconds quantile(double fraction) const {
-        // 0.07 * 100 is a hair more than 7 in binary: no reason to look for an eighth value.
-        constexpr double hair = 1e-6;
+        // 0.07 * 100 is slightly more than 7 in binary, and must not become 8.
+        constexpr double rounding_error = 1e-6;
         const auto wanted = static_cast<std::uint64_t>(
-            std::max(0.0, std::ceil(fraction * static_cast<double>(count_) - hair)));
+            std::max(0.0, std::ceil(fraction * static_cast<double>(count_) - rounding_error)));
         std::uint64_t seen = 0;
         for (std::size_t bucket = 0; bucket + 1 < buckets_.size(); ++bucket) {
             seen += buckets_[bucket];

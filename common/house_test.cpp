@@ -10,14 +10,14 @@
 #include "clients/probe/black_box.hpp"
 #include "common/source_tree.hpp"
 
-// The rules of the house, as CONTRIBUTING.md states them.
+// The rules of CONTRIBUTING.md.
 using namespace unfreeze;
 using std::filesystem::path;
 
 namespace {
 
-/// How many lines `diff` may print as changed between a stage's server.cpp and the one before.
-/// An entry may be lowered, never raised: a neighbour's diff is one idea.
+/// How many lines may differ between a stage's server.cpp and the one before it. An entry may be
+/// lowered, never raised: the diff between adjacent stages is one idea.
 constexpr struct {
     int stage;
     int changed_lines;
@@ -27,8 +27,8 @@ constexpr struct {
 constexpr std::size_t server_lines_max = 160;
 constexpr std::ptrdiff_t variant_lines_max = 20;
 
-/// Each room of the house, which is a directory with sources, and the rooms that its files may
-/// include besides their own. No circle is possible: a room names only rooms above it.
+/// A directory with sources, and the other directories that its files may include. A cycle is
+/// impossible, because a directory names only directories before it.
 struct Room {
     std::string name;
     std::vector<std::string> may_include;
@@ -68,8 +68,7 @@ bool is_for_tests(const path& file) {
     return file.stem().string().ends_with("_test") || file.filename() == "black_box.hpp";
 }
 
-/// On top of what their room may include, tests may include common/, clients/, and the models of
-/// their own stage.
+/// Tests may also include common/, clients/, and the model_check/ of their stage.
 bool may_include(const Room& room, const std::string& included, bool test) {
     return included == room.name ||
            std::count(room.may_include.begin(), room.may_include.end(), included) > 0 ||
@@ -79,7 +78,7 @@ bool may_include(const Room& room, const std::string& included, bool test) {
 
 }  // namespace
 
-TEST_CASE("Includes point to common/ and to earlier rooms, never to a server.cpp") {
+TEST_CASE("A file includes only common/ and earlier directories, and never a server.cpp") {
     const std::regex include{"#include \"([^\"]+)/([^/\"]+)\""};
     std::size_t seen = 0;
     for (const Room& room : rooms()) {
@@ -87,7 +86,7 @@ TEST_CASE("Includes point to common/ and to earlier rooms, never to a server.cpp
             for (const std::string& line : lines_of(file)) {
                 std::smatch match;
                 if (!std::regex_search(line, match, include)) {
-                    CHECK(!line.starts_with("#include \""));  // each names its room
+                    CHECK(!line.starts_with("#include \""));  // each names its directory
                     continue;
                 }
                 ++seen;
@@ -100,7 +99,7 @@ TEST_CASE("Includes point to common/ and to earlier rooms, never to a server.cpp
     CHECK(seen > 50);
 }
 
-TEST_CASE("Every source lies in a room, and no room holds more than a quarter of the lines") {
+TEST_CASE("Every source is in a listed directory, and none has more than a quarter of all lines") {
     std::map<std::string, std::size_t> lines;
     std::size_t all = 0;
     for (const Room& room : rooms()) {
@@ -142,7 +141,9 @@ TEST_CASE("Every server.cpp is short and has the same four sections") {
     }
 }
 
-TEST_CASE("Every variant is a small diff, headed by one sentence that names what it turns") {
+TEST_CASE(
+    "Every variant is a small diff, headed by a sentence that names the claim whose result "
+    "changes") {
     std::size_t seen = 0;
     for (const path& stage : stages()) {
         if (!exists(stage / "variants")) {
@@ -167,7 +168,7 @@ TEST_CASE("Every variant is a small diff, headed by one sentence that names what
     CHECK(seen >= 4);
 }
 
-TEST_CASE("There is one namespace, and no name says in which stage it stands") {
+TEST_CASE("There is one namespace, and no name contains a stage's number") {
     const std::regex stage_name{"stage\\d\\d"};
     for (const path& room : stages()) {
         for (const path& file : sources(room)) {
@@ -187,8 +188,8 @@ TEST_CASE("There is one namespace, and no name says in which stage it stands") {
     }
 }
 
-TEST_CASE("Only the Date field and the time of the server's start come from the wall clock") {
-    // It may jump, so nothing is measured by it. monitor.cpp asks once, and shows what it was told.
+TEST_CASE("Only the Date field and the server's start time come from the wall clock") {
+    // The wall clock may jump, so no duration is measured with it.
     const std::regex wall_clock{"system_clock|gettimeofday|CLOCK_REALTIME|\\btime\\(nullptr\\)"};
     std::set<std::string> asked_in;
     for (const Room& room : rooms()) {
@@ -203,7 +204,7 @@ TEST_CASE("Only the Date field and the time of the server's start come from the 
     CHECK(asked_in == std::set<std::string>{"message.cpp", "monitor.cpp"});
 }
 
-TEST_CASE("Neighbouring servers differ by no more than their budget") {
+TEST_CASE("Adjacent servers differ by no more lines than their budget") {
     const std::vector<path> all = stages();
     REQUIRE(all.size() == std::size(diff_budget) + 1);
     for (std::size_t i = 1; i < all.size(); ++i) {
@@ -217,6 +218,6 @@ TEST_CASE("Neighbouring servers differ by no more than their budget") {
         INFO("stage " << stage << ": " << changed << " changed lines, " << budget << " allowed");
         CHECK(changed > 0);
         CHECK(changed <= budget);
-        CHECK(budget <= changed);  // the diff has shrunk: let its entry shrink too
+        CHECK(budget <= changed);  // lower the entry, because the diff has shrunk
     }
 }

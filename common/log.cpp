@@ -29,7 +29,7 @@ namespace {
 constexpr std::size_t pending_bytes_max = 16 * 1024;
 constexpr std::chrono::milliseconds flush_patience{100};
 
-/// Writes the text to standard error, however long that takes. Returns false if it can't.
+/// Writes the text to standard error, and waits if it must. Returns false on an error.
 bool write_all(std::string_view text) {
     while (!text.empty()) {
         const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
@@ -45,7 +45,7 @@ bool write_all(std::string_view text) {
     return true;
 }
 
-/// The notices that wait to be written, and the thread that writes them.
+/// The pending notices, and the thread that writes them.
 class Notices {
 public:
     void add(std::string_view sentence) noexcept {
@@ -75,8 +75,8 @@ public:
     }
 
 private:
-    /// Starts the thread, once, with all signals blocked: they are for other threads. Returns false
-    /// if the machine has no thread left, and may be tried again.
+    /// Starts the thread once, with all signals blocked, because other threads handle them. Returns
+    /// false if the machine has no thread left; the next call retries.
     bool start() noexcept {
         if (started_) {
             return true;
@@ -103,7 +103,7 @@ private:
         for (;;) {
             changed_.wait(lock, [&] { return !pending_.empty(); });
             text.swap(pending_);
-            std::uint64_t dropped = std::exchange(dropped_, 0);  // after those in the text
+            std::uint64_t dropped = std::exchange(dropped_, 0);  // later than those in the text
             writing_ = true;
             lock.unlock();
             const auto lines = std::count(text.begin(), text.end(), '\n');
@@ -119,7 +119,7 @@ private:
         }
     }
 
-    /// "NAME: 3 notices dropped: standard error could not be written", in the buffer.
+    /// Formats "NAME: 3 notices dropped: standard error could not be written" in the buffer.
     std::string_view dropped_line(std::uint64_t dropped) {
         const auto end =
             fmt::format_to_n(buffer_.data(), buffer_.size(),
@@ -128,16 +128,16 @@ private:
         return {buffer_.data(), std::min(end.size, buffer_.size())};
     }
 
-    std::mutex mutex_;  // guards what follows, but for the buffer
+    std::mutex mutex_;  // guards all members below except the buffer
     std::condition_variable changed_;
     std::string pending_;
-    std::uint64_t dropped_ = 0;  // to be told
+    std::uint64_t dropped_ = 0;  // notices that no line has counted yet
     bool started_ = false;
     bool writing_ = false;
-    std::array<char, 256> buffer_{};  // the thread's own
+    std::array<char, 256> buffer_{};  // used only by the thread
 };
 
-/// Never destroyed, because its thread may outlive all other objects. It allocates nothing.
+/// Never destroyed, because its thread may outlive all other objects. Allocates nothing.
 Notices& notices() {
     alignas(Notices) static std::array<std::byte, sizeof(Notices)> memory;
     static Notices& all = *new (memory.data()) Notices;
@@ -163,7 +163,7 @@ void fail(std::string_view sentence) noexcept {
             pause();  // another thread ends the program
         }
     }
-    // Another thread may be stuck in a write, and holds stdout's lock meanwhile.
+    // Another thread may be blocked in a write, and would hold stdout's lock.
     signal(SIGALRM, [](int) { _exit(2); });
     alarm(1);
     flush_notices();

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Makes standard error a pipe that nobody reads and that is full, while this object lives.
+/// Makes standard error a full pipe that nobody reads, while this object lives.
 class FullPipe {
 public:
     FullPipe() {
@@ -46,7 +46,7 @@ public:
     FullPipe(const FullPipe&) = delete;
     FullPipe& operator=(const FullPipe&) = delete;
 
-    /// What has been written to it, as soon as `complete` says so, or nothing comes for a while.
+    /// Returns what has been written to it, when `complete` accepts it or nothing arrives for 5 s.
     std::string read_until(const std::function<bool(const std::string&)>& complete) {
         std::array<char, 4096> buffer;
         pollfd readable{ends_[0], POLLIN, 0};
@@ -62,11 +62,11 @@ public:
 private:
     std::array<int, 2> ends_{};
     int before_ = -1;
-    std::size_t bytes_ = 0;  // that it was filled with, and are still to be read
+    std::size_t bytes_ = 0;  // of the filling that have not been read
     std::string text_;
 };
 
-/// How many notices a text has, or says to have been dropped.
+/// The number of notices in a text, and of those that it reports as dropped.
 long notices_in(const std::string& text) {
     static const std::regex dropped{
         "common_test: (\\d+) notices? dropped: standard error could not be written\n"};
@@ -80,7 +80,7 @@ long notices_in(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("Notices wait for nobody, and those that were dropped are counted", "[waits]") {
+TEST_CASE("notice() never waits for the output, and dropped notices are counted", "[waits]") {
     constexpr int threads = 4;
     constexpr int each = 2'000;
     FullPipe pipe;
@@ -97,17 +97,17 @@ TEST_CASE("Notices wait for nobody, and those that were dropped are counted", "[
         CHECK(one.wait_until(deadline) == std::future_status::ready);
     }
     const auto start = std::chrono::steady_clock::now();
-    flush_notices();  // can't
+    flush_notices();  // gives up after 100 ms
     CHECK(std::chrono::steady_clock::now() - start < 5s);
 
-    // Now somebody reads. Each line says how many were dropped after those before it.
+    // The test reads now. Each line says how many notices were dropped after the lines before it.
     const std::string text = pipe.read_until(
         [](const std::string& so_far) { return notices_in(so_far) == threads * each; });
     CHECK(notices_in(text) == threads * each);
     CHECK(text.starts_with("common_test: so\ncommon_test: so\n"));
     CHECK(text.ends_with(" notices dropped: standard error could not be written\n"));
 
-    // From here on they are written as they come.
+    // Later notices are written at once.
     notice("again");
     const std::string more = "common_test: again\n";
     CHECK(pipe.read_until([&](const std::string& all) { return all.ends_with(more); }) ==

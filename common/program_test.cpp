@@ -19,14 +19,14 @@
 #include "clients/probe/black_box.hpp"
 #include "clients/probe/connection.hpp"
 
-// What the system may do to a program: every server is tried.
+// Every server's behaviour without output, descriptors, memory or threads.
 using namespace unfreeze;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 namespace {
 
-/// A folder with a named pipe in it, of which this object is the reader.
+/// A temporary directory with a named pipe that this object reads.
 class Fifo {
 public:
     Fifo() {
@@ -49,7 +49,7 @@ public:
         return fmt::format("{}/{}", folder_, name);
     }
 
-    /// Every later write waits.
+    /// Fills the pipe, so that every later write blocks.
     void fill() {
         const int writer = open(path().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         while (write(writer, "x", 1) == 1) {
@@ -57,7 +57,7 @@ public:
         close(writer);
     }
 
-    /// Whether a text comes, and soon.
+    /// Whether the text arrives within 10 s.
     bool reads(std::string_view text) {
         const auto deadline = steady_clock::now() + 10s;
         std::array<char, 4096> buffer;
@@ -84,7 +84,7 @@ private:
     std::string read_;
 };
 
-/// Every server, with flags that have it print as much as it can.
+/// Every server, with flags that make it print as much as it can.
 std::vector<Command> all_servers() {
     std::vector<Command> servers;
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
@@ -101,7 +101,7 @@ std::string name_of(const Command& command) {
     return std::filesystem::path{command.words.front()}.filename();
 }
 
-/// The same command, with a port to be filled in and its output sent to where the text says.
+/// The command with a port to be filled in, redirected output and limits.
 Command with_output(Command command, std::string_view redirection,
                     const std::vector<std::string>& limits) {
     command.words.insert(command.words.end(), {"--port", "{port}"});
@@ -116,7 +116,7 @@ void connect_too_many(std::list<Connection>& clients, const Target& target) {
     }
 }
 
-/// Has a server tell of a shortage, and print lines of jobs if it does, and sees that it serves.
+/// Causes a shortage of descriptors and many lines of output. Checks that the server still serves.
 void check_goes_on(ServerProcess& server) {
     {
         std::list<Connection> clients;
@@ -130,7 +130,7 @@ void check_goes_on(ServerProcess& server) {
 
 }  // namespace
 
-TEST_CASE("No server minds that its output can't be written", "[waits]") {
+TEST_CASE("Every server works on if its output can't be written", "[waits]") {
     const std::vector<std::string> limits{"prlimit", "--nofile=24", "--fsize=0"};
     for (const Command& server : all_servers()) {
         INFO(name_of(server));
@@ -153,7 +153,7 @@ TEST_CASE("No server minds that its output can't be written", "[waits]") {
     }
 }
 
-TEST_CASE("No connection takes the place of a standard stream that is missing", "[waits]") {
+TEST_CASE("No connection becomes a standard stream that is missing", "[waits]") {
     for (const Command& server : all_servers()) {
         INFO(name_of(server));
         ServerProcess running{with_output(server, "<&- >&- 2>&-", {"prlimit", "--nofile=24"})};
@@ -165,7 +165,7 @@ TEST_CASE("No connection takes the place of a standard stream that is missing", 
     }
 }
 
-TEST_CASE("No client waits for a terminal that takes no notices", "[waits]") {
+TEST_CASE("No client waits for a terminal that does not read notices", "[waits]") {
     Fifo fifo;
     fifo.fill();
     SECTION("a shortage of descriptors") {
@@ -209,7 +209,9 @@ TEST_CASE("No client waits for a terminal that takes no notices", "[waits]") {
     }
 }
 
-TEST_CASE("A program that is given too little says so in one sentence, or works", "[waits]") {
+TEST_CASE(
+    "A program with too little memory, threads or descriptors works, or fails with one sentence",
+    "[waits]") {
     std::vector<std::vector<std::string>> limits;
     for (const int descriptors_max : {4, 5, 6, 16}) {
         limits.push_back({"prlimit", fmt::format("--nofile={}", descriptors_max)});
@@ -258,7 +260,7 @@ TEST_CASE("A program that is given too little says so in one sentence, or works"
             }
             REQUIRE(process.ended());
             const std::string output = output_with_exit_status(process, 5s);
-            if (process.exit_status() == 127) {  // the dynamic loader's: there is no program yet
+            if (process.exit_status() == 127) {  // the dynamic loader failed before main()
                 CHECK(output.find("error while loading shared libraries") != std::string::npos);
                 continue;
             }
@@ -270,7 +272,7 @@ TEST_CASE("A program that is given too little says so in one sentence, or works"
     CHECK(refused > programs.size());
 }
 
-TEST_CASE("A help that can't be written is an error") {
+TEST_CASE("If the help can't be written, the program fails") {
     const std::string server = shell_word(program("stage01_blocking"));
     CHECK(output_of({"/bin/sh", "-c", {server + " --help 2>&1 >/dev/full"}}) ==
           "stage01_blocking: the help can't be written: No space left on device\nexit 2\n");

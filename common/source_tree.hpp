@@ -9,7 +9,7 @@
 
 #include "common/catch.hpp"
 
-// For the tests that read this repository's own files.
+// Helpers of tests that read this repository's files.
 namespace unfreeze {
 
 inline const std::filesystem::path source_tree{UNFREEZE_SOURCE_DIR};
@@ -30,7 +30,7 @@ inline std::vector<std::string> lines_of(const std::filesystem::path& file) {
     return lines;
 }
 
-/// The entries of a directory whose names match, sorted.
+/// The matching entries of a directory, sorted.
 template <typename Matches>
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory,
                                               Matches matches) {

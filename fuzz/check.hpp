@@ -5,10 +5,10 @@
 
 namespace unfreeze {
 
-/// What has to be true of every input: libFuzzer keeps the input for which it is not.
+/// Aborts if a property does not hold. libFuzzer keeps the input then.
 inline void check(bool holds, const char* what) {
     if (!holds) {
-        std::fprintf(stderr, "not so: %s\n", what);
+        std::fprintf(stderr, "violated: %s\n", what);
         std::abort();
     }
 }

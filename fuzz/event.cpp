@@ -1,5 +1,5 @@
-// Any bytes as a body: they are an event or they are none, for a reason that may stand in an
-// answer, and a reader that knows queries too finds the same event.
+// Any bytes as a body: the parser returns an event, or an error that is safe in a JSON string. The
+// parser of events and queries finds the same event.
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
@@ -12,7 +12,7 @@ namespace {
 
 using namespace unfreeze;
 
-bool may_stand_in_a_string(std::string_view text) {
+bool is_safe_in_a_string(std::string_view text) {
     return std::none_of(text.begin(), text.end(),
                         [](char c) { return c == '"' || c == '\\' || is_control_char(c); });
 }
@@ -28,19 +28,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         message = message_from(std::move(*found));
     }
     if (const auto* error = std::get_if<EventError>(&event)) {
-        check(!error->detail.empty() && may_stand_in_a_string(error->detail),
-              "a reason may stand in an answer");
-        check(!std::holds_alternative<Event>(message), "what is no event stays none");
+        check(!error->detail.empty() && is_safe_in_a_string(error->detail),
+              "an error is safe in a JSON string");
+        check(!std::holds_alternative<Event>(message),
+              "the parser of events and queries rejects the same events");
     } else {
         const auto* same = std::get_if<Event>(&message);
         const Event& found = std::get<Event>(event);
         check(same != nullptr && same->user == found.user && same->action == found.action &&
                   same->amount == found.amount,
-              "an event is the same event to a reader that knows queries");
+              "the parser of events and queries finds the same event");
         check(!bytes.empty() && bytes.size() > found.user.size() + found.action.size(),
-              "its strings are shorter than the text that they stand in");
+              "an event's strings are shorter than its text");
         const std::string body = balance_response(found.user, found.amount).body;
-        check(std::holds_alternative<EventError>(parse_event(body)), "an answer is no event");
+        check(std::holds_alternative<EventError>(parse_event(body)), "a response is not an event");
     }
     return 0;
 }

@@ -1,5 +1,5 @@
-// Any bytes, whole and in pieces: the parser makes the same of them however they are cut, keeps to
-// its limits, and what it hands out lies in what it was fed.
+// Any bytes, whole and in pieces: the parser's results do not depend on how the bytes are cut, and
+// stay within its limits.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 using namespace unfreeze;
 using Result = RequestParser::Result;
 
-/// All requests, and the refusal where there is one, as text.
+/// All requests, and the refusal if there is one, as text.
 std::string read(std::string_view bytes, std::size_t piece_bytes, const HttpLimits& limits) {
     RequestParser parser{limits};
     std::string seen;
@@ -26,9 +26,9 @@ std::string read(std::string_view bytes, std::size_t piece_bytes, const HttpLimi
         Result result = parser.next();
         for (; result == Result::request; result = parser.next()) {
             const Request& request = parser.request();
-            check(request.body.size() <= limits.body_bytes_max, "a body keeps to its limit");
+            check(request.body.size() <= limits.body_bytes_max, "a body is within its limit");
             check(request.method.size() + request.target.size() < limits.head_bytes_max,
-                  "a head keeps to its limit");
+                  "a head is within its limit");
             check(!request.path().empty(), "a request has a path");
             seen +=
                 fmt::format("{} {} {} {} {} {}\n", request.method, request.target, request.path(),
@@ -44,7 +44,7 @@ std::string read(std::string_view bytes, std::size_t piece_bytes, const HttpLimi
 
 }  // namespace
 
-/// The first two bytes say how the rest is cut, and how small the limits are.
+/// The first two bytes choose the size of the pieces and the limits.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 2) {
         return 0;
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes{reinterpret_cast<const char*>(data) + 2, size - 2};
     const HttpLimits limits{.head_bytes_max = 64 + 8u * data[1], .body_bytes_max = data[1]};
     const std::string whole = read(bytes, bytes.size(), limits);
-    check(whole == read(bytes, 1, limits), "byte by byte it is the same");
-    check(whole == read(bytes, 1u + data[0], limits), "in pieces it is the same");
+    check(whole == read(bytes, 1, limits), "byte by byte, the result is the same");
+    check(whole == read(bytes, 1u + data[0], limits), "in pieces, the result is the same");
     return 0;
 }

@@ -1,5 +1,5 @@
-// Any bytes to a session, in any pieces, with an answer to each request: it ends when its client
-// does, and what it says are whole answers, one after the other.
+// Any bytes to a session, in pieces, with a response to each request: the session ends when its
+// client does, and sends only complete responses.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,20 +30,20 @@ awaitable<void> serve(Socket socket, const SessionLimits& limits, std::size_t& a
     ended = true;
 }
 
-/// How many answers these bytes begin with, where they are nothing but answers.
+/// The number of responses in these bytes, which must be nothing else.
 std::size_t count_answers(std::string_view bytes) {
     constexpr std::string_view length_field = "\r\nContent-Length: ";
     std::size_t answers = 0;
     while (!bytes.empty()) {
-        check(bytes.starts_with("HTTP/1.1 "), "an answer begins where the last one ends");
+        check(bytes.starts_with("HTTP/1.1 "), "a response begins where the last one ends");
         const std::size_t head_end = bytes.find("\r\n\r\n");
-        check(head_end != bytes.npos, "an answer has a whole head");
+        check(head_end != bytes.npos, "a response has a complete head");
         if (bytes.starts_with("HTTP/1.1 100 ")) {
             bytes.remove_prefix(head_end + 4);
             continue;
         }
         const std::size_t length_at = bytes.find(length_field) + length_field.size();
-        check(length_at < head_end, "an answer has a length");
+        check(length_at < head_end, "a response has a length");
         std::size_t length = 0;
         for (std::size_t i = length_at; bytes[i] != '\r'; ++i) {
             length = length * 10 + static_cast<std::size_t>(bytes[i] - '0');
@@ -58,8 +58,8 @@ std::size_t count_answers(std::string_view bytes) {
 
 }  // namespace
 
-/// The first byte says in what pieces the rest is sent. The session runs between them, as far as it
-/// can without waiting.
+/// The first byte chooses the size of the pieces. The session runs between them, as far as it can
+/// without waiting.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 1 || size > 64 * 1024) {
         return 0;
@@ -95,10 +95,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     shutdown(ends[0], SHUT_WR);
     run_and_receive();
     run_and_receive();
-    check(ended, "a session ends when its client has ended");
+    check(ended, "a session ends when its client has closed");
     const std::size_t heard = count_answers(received);
     check(heard == answers || heard == answers + 1,
-          "each request has an answer, and a refusal one");
+          "each request has a response, and a refusal has one");
     close(ends[0]);
     return 0;
 }

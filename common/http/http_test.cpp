@@ -22,8 +22,8 @@ using Phase = RequestParser::Phase;
 
 // ---- responses ----------------------------------------------------------------------------------
 
-/// The response without its Date field, which is checked: it is now, or was when the test began;
-/// time() lags behind by a few milliseconds.
+/// The response without its Date field, which is checked: it lies between the test's begin and now.
+/// (time() may be a few milliseconds late.)
 std::string without_date(std::string response, std::time_t begin) {
     const std::size_t field = response.find("Date: ");
     REQUIRE(field != std::string::npos);
@@ -42,7 +42,7 @@ std::string answer(const Response& response, std::string_view request_bytes) {
     RequestParser parser{HttpLimits{}};
     parser.feed(request_bytes);
     REQUIRE(parser.next() == Result::request);
-    std::string out = "what was there before, ";
+    std::string out = "earlier bytes, ";
     append_response(out, response, parser.request());
     return without_date(out, begin);
 }
@@ -55,7 +55,7 @@ RequestParser expecting(std::string_view version, std::string_view framing, std:
     return parser;
 }
 
-/// The bytes after which a parser that is fed one at a time refuses; 0 where it never does.
+/// The number of bytes after which a parser that is fed one at a time refuses; 0 if it never does.
 std::size_t bytes_until_refused(std::string_view bytes, const HttpLimits& limits = {}) {
     RequestParser parser{limits};
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -76,7 +76,7 @@ void check_body(std::string_view bytes, std::string_view body, const HttpLimits&
 
 // ---- the parser ---------------------------------------------------------------------------------
 
-TEST_CASE("Requests in a row come out in their order, wherever the stream is cut in three") {
+TEST_CASE("Pipelined requests are parsed in order, wherever the stream is cut in three") {
     const std::string bytes = with_length("one") +
                               chunked("2;x\r\ntw\r\n1\r\no\r\n0\r\nX: y\r\n\r\n") + "\r\n" +
                               with_line("GET /three HTTP/1.1");
@@ -95,7 +95,7 @@ TEST_CASE("Requests in a row come out in their order, wherever the stream is cut
     CHECK(odd == "");
 }
 
-TEST_CASE("What can't become a request is refused before its line ends") {
+TEST_CASE("An invalid line is rejected before it ends") {
     struct {
         std::string_view what;
         std::string bytes;
@@ -120,7 +120,7 @@ TEST_CASE("What can't become a request is refused before its line ends") {
     }
 }
 
-TEST_CASE("A bad line is refused at its end, before the head is whole") {
+TEST_CASE("A malformed line is rejected at its end, before the head is complete") {
     struct {
         std::string_view what;
         std::string bytes;
@@ -140,7 +140,7 @@ TEST_CASE("A bad line is refused at its end, before the head is whole") {
     }
 }
 
-TEST_CASE("A head may be as long as the limit and no longer") {
+TEST_CASE("A head may be as long as the limit, and not longer") {
     const std::string head = with_line("GET /0123456789 HTTP/1.1");
     const std::string seen = describe("GET /0123456789 HTTP/1.1");
     const HttpLimits enough{.head_bytes_max = head.size()};
@@ -148,18 +148,18 @@ TEST_CASE("A head may be as long as the limit and no longer") {
     CHECK(odd_cut(head, seen, enough) == "");
     check_refused(head, head_too_large, std::to_string(head.size() - 1), too_few);
 
-    SECTION("Each request has the whole limit to itself, and its body is no part of it") {
+    SECTION("The limit applies to each request, and does not include its body") {
         const std::string with_body =
             "PUT / HTTP/1.1\r\nHost:\r\nContent-Length: 99\r\n\r\n" + std::string(99, 'b');
         const HttpLimits limits{.head_bytes_max = with_body.size() - 99};
         const std::string one = describe("PUT / HTTP/1.1", std::string(99, 'b'));
         CHECK(odd_cut(with_body + with_body, one + one, limits) == "");
     }
-    SECTION("Empty lines before the request are no part of it") {
+    SECTION("The limit does not include empty lines before the request") {
         CHECK(odd_cut("\r\n\r\n" + head, seen, enough) == "");
         check_refused("\r\n\r\n" + head, head_too_large, "bytes", too_few);
     }
-    SECTION("It does not take a line end to see that a head is too long") {
+    SECTION("A head that is too long is rejected before a line end") {
         struct {
             std::string_view begin;
             Answer refusal;
@@ -175,7 +175,9 @@ TEST_CASE("A head may be as long as the limit and no longer") {
             check_refused(endless + " \r\n\r\n", refusal, "64", {.head_bytes_max = 64});
         }
     }
-    SECTION("A control byte is one as far as the limit goes, and nothing behind it counts") {
+    SECTION(
+        "A control character within the limit is found, and bytes beyond the limit have no "
+        "effect") {
         std::string endless = "GET /" + std::string(100, 'a');
         endless[64] = '\0';
         check_refused(endless, long_target, "64", {.head_bytes_max = 64});
@@ -190,19 +192,19 @@ TEST_CASE("A head may be as long as the limit and no longer") {
     }
 }
 
-TEST_CASE("A body may be as long as the limit and no longer") {
+TEST_CASE("A body may be as long as the limit, and not longer") {
     const HttpLimits limits{.body_bytes_max = 16};
     check_body(with_length("0123456789abcdef"), "0123456789abcdef", limits);
     check_refused(with_length("0123456789abcdefg"), body_too_large, "16", limits);
 
-    SECTION("A limit of nothing lets requests without a body pass") {
+    SECTION("A limit of 0 accepts requests without a body") {
         const HttpLimits none{.body_bytes_max = 0};
         check_body(with_length(""), "", none);
         check_body(chunked("0\r\n\r\n"), "", none);
         check_refused(with_length("x"), body_too_large, "0", none);
         check_refused(chunked("1\r\nx\r\n0\r\n\r\n"), body_too_large, "0", none);
     }
-    SECTION("The limits that come by themselves are 8 and 64 KiB") {
+    SECTION("The default limits are 8 and 64 KiB") {
         CHECK(HttpLimits{}.head_bytes_max == 8192);
         CHECK(HttpLimits{}.body_bytes_max == 65536);
         const std::string body(65536, 'b');
@@ -211,7 +213,7 @@ TEST_CASE("A body may be as long as the limit and no longer") {
     }
 }
 
-TEST_CASE("The chunks together may be as long as the limit and no longer") {
+TEST_CASE("The chunks together may be as long as the limit, and not longer") {
     const HttpLimits limits{.body_bytes_max = 16};
     const std::string_view last = "0\r\n\r\n";
     const std::string half = "8\r\n01234567\r\n";
@@ -220,14 +222,14 @@ TEST_CASE("The chunks together may be as long as the limit and no longer") {
     check_refused(chunked("11\r\n0123456789abcdefg\r\n0\r\n\r\n"), body_too_large, "16", limits);
     check_refused(chunked(half + half + "1\r\n!\r\n0\r\n\r\n"), body_too_large, "16", limits);
 
-    SECTION("The next request's chunks are counted from nothing") {
+    SECTION("The next request's chunks are counted from zero") {
         const std::string request = chunked(half + half).append(last);
         const std::string seen = describe("POST / HTTP/1.1", "0123456701234567");
         CHECK(odd_cut(request + request, seen + seen, limits) == "");
     }
 }
 
-TEST_CASE("A trailer section may be as long as a head and no longer") {
+TEST_CASE("A trailer section may be as long as a head, and not longer") {
     const HttpLimits limits{.head_bytes_max = 64};
     // Two lines of 31 bytes and the empty line.
     const std::string line = "X: " + std::string(26, 'x') + "\r\n";
@@ -240,7 +242,7 @@ TEST_CASE("A trailer section may be as long as a head and no longer") {
     CHECK(read({request + std::string(64, 'x')}, limits) == "unfinished\n");
 }
 
-TEST_CASE("A chunk's size line may have 256 bytes and no more") {
+TEST_CASE("A chunk's size line may have 256 bytes, and not more") {
     const auto extended = [](std::size_t line_bytes) {
         return chunked("5;" + std::string(line_bytes - 4, 'x') + "\r\nhello\r\n0\r\n\r\n");
     };
@@ -251,7 +253,7 @@ TEST_CASE("A chunk's size line may have 256 bytes and no more") {
     CHECK(bytes_until_refused(endless) == chunked("").size() + 257);
 }
 
-TEST_CASE("A body in chunks of one byte is read whole") {
+TEST_CASE("A body in chunks of one byte is decoded completely") {
     std::string chunks;
     std::string body;
     for (std::size_t i = 0; i < HttpLimits{}.body_bytes_max; ++i) {
@@ -269,7 +271,7 @@ TEST_CASE("A body in chunks of one byte is read whole") {
     CHECK(read_one_by_one);
 }
 
-TEST_CASE("A thousand requests go through one parser") {
+TEST_CASE("One parser parses a thousand requests") {
     std::string bytes;
     std::string expected;
     for (std::size_t i = 0; i < 1000; ++i) {
@@ -290,7 +292,7 @@ TEST_CASE("A thousand requests go through one parser") {
     }
 }
 
-TEST_CASE("A request's views stand until the next one is asked for, though more was fed with it") {
+TEST_CASE("A request's views are valid until next(), even if more bytes were fed with it") {
     RequestParser parser{HttpLimits{}};
     parser.feed(with_length("one") + chunked("3\r\ntwo\r\n0\r\n\r\n"));
     REQUIRE(parser.next() == Result::request);
@@ -302,7 +304,7 @@ TEST_CASE("A request's views stand until the next one is asked for, though more 
     CHECK(parser.next() == Result::need_more);
 }
 
-TEST_CASE("Nothing that one request said is remembered for the next") {
+TEST_CASE("A request does not affect the next one") {
     const std::string bytes =
         "POST /long?q HTTP/1.0\r\nHost: b\r\nConnection: keep-alive\r\n"
         "Content-Length: 2\r\n\r\nhi" +
@@ -314,7 +316,7 @@ TEST_CASE("Nothing that one request said is remembered for the next") {
                              describe("GET / HTTP/1.0", "", false)) == "");
 }
 
-TEST_CASE("The end of a body and the beginning of a request make no line end together") {
+TEST_CASE("The CR at a body's end and a following LF are not one line end") {
     check_refused("\n" + with_line("GET / HTTP/1.1"), bad_request, "bare LF");
     const std::string good = with_length("x\r");
     const std::string refused = read({"\n"});
@@ -323,8 +325,8 @@ TEST_CASE("The end of a body and the beginning of a request make no line end tog
                   describe("POST / HTTP/1.1", "x\r") + refused) == "");
 }
 
-TEST_CASE("The bytes of a head are looked at once, in however many pieces they come") {
-    // Looked at again with each piece, a head of this size would take minutes.
+TEST_CASE("The bytes of a head are scanned once, even if they arrive one by one") {
+    // If each piece were scanned again, a head of this size would take minutes.
     const std::string head = with_fields("Host: a\r\nX: " + std::string(1 << 20, 'x') + "\r\n");
     const HttpLimits limits{.head_bytes_max = head.size()};
     const auto begin = std::chrono::steady_clock::now();
@@ -333,7 +335,7 @@ TEST_CASE("The bytes of a head are looked at once, in however many pieces they c
     CHECK(std::chrono::steady_clock::now() - begin < 10s);
 }
 
-TEST_CASE("While chunks come, the buffer holds the body and a part of one line, no more") {
+TEST_CASE("While chunks arrive, the buffer holds only the body and a part of one line") {
     ChunkedDecoder decoder{1000, 1000};
     Buffer buffer = "before";
     std::size_t body_end = buffer.size();
@@ -350,7 +352,7 @@ TEST_CASE("While chunks come, the buffer holds the body and a part of one line, 
     CHECK(bytes_beside_body == "1;extension\r"sv.size());
 }
 
-TEST_CASE("The phase says what is waited for") {
+TEST_CASE("phase() says what the parser waits for") {
     RequestParser parser{HttpLimits{}};
     const auto phase_after = [&parser](std::string_view bytes) {
         parser.feed(bytes);
@@ -383,7 +385,7 @@ TEST_CASE("The phase says what is waited for") {
         CHECK(parser.next() == Result::request);
         CHECK(parser.phase() == Phase::idle);
     }
-    SECTION("Empty lines before a request begin none: they can't be sent to win time") {
+    SECTION("Empty lines before a request do not begin one, so they win a client no time") {
         CHECK(phase_after("\r") == Phase::idle);
         CHECK(phase_after("\n") == Phase::idle);
         CHECK(phase_after("\r\n\r") == Phase::idle);
@@ -391,7 +393,7 @@ TEST_CASE("The phase says what is waited for") {
     }
 }
 
-TEST_CASE("The method is known once its space has come, for refusals too") {
+TEST_CASE("The method is known once the space after it has arrived, also for refusals") {
     RequestParser parser{HttpLimits{.head_bytes_max = 64}};
     CHECK(parser.method() == "");
     parser.feed("\r\nHEAD");
@@ -416,7 +418,7 @@ TEST_CASE("The method is known once its space has come, for refusals too") {
     }
 }
 
-TEST_CASE("100 Continue is due once, to a client that waits for it") {
+TEST_CASE("100 Continue is sent once, to a client that waits for it") {
     RequestParser parser = expecting("1.1", "Content-Length: 2\r\n", "");
     CHECK_FALSE(parser.take_continue());  // the head has not been read yet
     REQUIRE(parser.next() == Result::need_more);
@@ -431,13 +433,13 @@ TEST_CASE("100 Continue is due once, to a client that waits for it") {
     CHECK(parser.next() == Result::request);
     CHECK_FALSE(parser.take_continue());
 
-    SECTION("And once again for the next request") {
+    SECTION("And once for the next request") {
         parser.feed(framed("Expect: 100-continue\r\nContent-Length: 9", ""));
         REQUIRE(parser.next() == Result::need_more);
         CHECK(parser.phase() == Phase::body);
         CHECK(parser.take_continue());
     }
-    SECTION("But not where the next request does not ask") {
+    SECTION("But not if the next request does not expect it") {
         parser.feed(framed("Content-Length: 9", ""));
         REQUIRE(parser.next() == Result::need_more);
         CHECK(parser.phase() == Phase::body);
@@ -445,7 +447,7 @@ TEST_CASE("100 Continue is due once, to a client that waits for it") {
     }
 }
 
-TEST_CASE("100 Continue is due where the head ended in a later piece") {
+TEST_CASE("100 Continue is sent if the head arrives in pieces") {
     RequestParser parser{HttpLimits{}};
     for (const std::string_view piece :
          {"POST / HTTP/1.1\r\nHost: a\r\nExp",
@@ -459,7 +461,7 @@ TEST_CASE("100 Continue is due where the head ended in a later piece") {
     CHECK(parser.take_continue());
 }
 
-TEST_CASE("100 Continue is not due to a client that does not wait for it") {
+TEST_CASE("100 Continue is not sent to a client that does not wait for it") {
     struct {
         std::string_view what;
         std::string_view version;
@@ -481,12 +483,12 @@ TEST_CASE("100 Continue is not due to a client that does not wait for it") {
     }
     for (const std::string_view framing : {"", "Content-Length: 0\r\n"}) {
         RequestParser parser = expecting("1.1", framing, "");
-        CHECK(parser.next() == Result::request);  // there is nothing to wait for
+        CHECK(parser.next() == Result::request);  // there is no body to wait for
         CHECK_FALSE(parser.take_continue());
     }
 }
 
-TEST_CASE("A client that sent its body without waiting is not told to go on") {
+TEST_CASE("A client that sends its body without waiting gets no 100 Continue") {
     RequestParser parser = expecting("1.1", "Content-Length: 2\r\n", "");
     REQUIRE(parser.next() == Result::need_more);
     parser.feed("h");
@@ -502,7 +504,7 @@ TEST_CASE("A client that sent its body without waiting is not told to go on") {
     }
 }
 
-TEST_CASE("The path of a target is what names the resource") {
+TEST_CASE("path() is the target without scheme, authority and query") {
     struct {
         std::string_view target;
         std::string_view path;
@@ -533,39 +535,38 @@ TEST_CASE("The path of a target is what names the resource") {
 
 // ---- responses ----------------------------------------------------------------------------------
 
-TEST_CASE("A response is framed for the request that it answers") {
+TEST_CASE("A response is framed as its request requires") {
     const Response response{.status = 200, .body = "{}"};
     CHECK(answer(response, with_line("GET / HTTP/1.1")) ==
-          "what was there before, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+          "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
           "Content-Length: 2\r\n\r\n{}");
     CHECK(answer(response, with_fields("Host: a\r\nConnection: close\r\n")) ==
-          "what was there before, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+          "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
           "Content-Length: 2\r\nConnection: close\r\n\r\n{}");
 
-    SECTION("HTTP/1.0 is told that the connection stays, or that it closes") {
+    SECTION("An HTTP/1.0 client gets Connection: keep-alive or close") {
         CHECK(answer(response, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n") ==
-              "what was there before, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+              "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
               "Content-Length: 2\r\nConnection: keep-alive\r\n\r\n{}");
         CHECK(answer(response, "GET / HTTP/1.0\r\n\r\n") ==
-              "what was there before, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+              "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
               "Content-Length: 2\r\nConnection: close\r\n\r\n{}");
     }
-    SECTION("HEAD gets the length of the body, but no body") {
+    SECTION("A response to HEAD has the body's length, but no body") {
         CHECK(answer(response, with_line("HEAD / HTTP/1.1")) ==
-              "what was there before, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+              "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
               "Content-Length: 2\r\n\r\n");
     }
-    SECTION("Further fields and another content type are passed on") {
-        CHECK(
-            answer({.status = 405,
-                    .body = "",
-                    .fields = "Allow: POST\r\n",
-                    .content_type = "text/plain"},
-                   with_line("GET / HTTP/1.1")) ==
-            "what was there before, HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\n"
-            "Content-Length: 0\r\nAllow: POST\r\n\r\n");
+    SECTION("More fields and another content type are sent") {
+        CHECK(answer({.status = 405,
+                      .body = "",
+                      .fields = "Allow: POST\r\n",
+                      .content_type = "text/plain"},
+                     with_line("GET / HTTP/1.1")) ==
+              "earlier bytes, HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\n"
+              "Content-Length: 0\r\nAllow: POST\r\n\r\n");
     }
-    SECTION("Without a request the connection is to be closed") {
+    SECTION("Without a request, the response says Connection: close") {
         const std::time_t begin = std::time(nullptr);
         CHECK(without_date(to_bytes(response), begin) ==
               "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
@@ -573,7 +574,7 @@ TEST_CASE("A response is framed for the request that it answers") {
     }
 }
 
-TEST_CASE("Every status in use has its phrase") {
+TEST_CASE("Every status in use has its reason phrase") {
     struct {
         int status;
         std::string_view phrase;
@@ -600,7 +601,7 @@ TEST_CASE("Every status in use has its phrase") {
     }
 }
 
-TEST_CASE("An error's body gives the reason, and the detail where there is one") {
+TEST_CASE("An error's body has the reason, and the detail if there is one") {
     const Response bare = error_response(404, "not_found");
     CHECK(bare.status == 404);
     CHECK(bare.body == R"({"status":"error","reason":"not_found"})");
@@ -613,7 +614,7 @@ TEST_CASE("An error's body gives the reason, and the detail where there is one")
     CHECK(full.fields == "Allow: POST\r\n");
 }
 
-TEST_CASE("Dates are those of RFC 9110 5.6.7") {
+TEST_CASE("Dates have the format of RFC 9110 5.6.7") {
     struct {
         long long unix_seconds;
         std::string_view date;
@@ -646,7 +647,7 @@ TEST_CASE("Dates are those of RFC 9110 5.6.7") {
     }
 }
 
-TEST_CASE("The date for a moment at hand is the wall clock's, asked once a second", "[waits]") {
+TEST_CASE("The date of a moment is the wall clock's, read once a second", "[waits]") {
     using std::chrono::system_clock;
     const auto start = std::chrono::steady_clock::now();
     const auto second = system_clock::to_time_t(system_clock::now());
@@ -659,9 +660,9 @@ TEST_CASE("The date for a moment at hand is the wall clock's, asked once a secon
     CHECK(http_date(std::chrono::steady_clock::now()) != first);
 }
 
-// ---- the trusting reader ------------------------------------------------------------------------
+// ---- the trusting parser ------------------------------------------------------------------------
 
-TEST_CASE("The stated length is what the head says, or nothing") {
+TEST_CASE("stated_content_length is the head's first Content-Length, or 0") {
     struct {
         std::string_view head;
         std::size_t length;
@@ -688,9 +689,9 @@ TEST_CASE("The stated length is what the head says, or nothing") {
     }
 }
 
-// ---- the small words ----------------------------------------------------------------------------
+// ---- the grammar --------------------------------------------------------------------------------
 
-TEST_CASE("Tokens and control bytes are told from all others") {
+TEST_CASE("Token and control characters are told from all others") {
     const auto is_among = [](char c, std::string_view set) { return set.find(c) != set.npos; };
     std::string tokens;
     std::string control_chars;
@@ -718,7 +719,7 @@ TEST_CASE("Tokens and control bytes are told from all others") {
     CHECK_FALSE(is_token("ab:"));
 }
 
-TEST_CASE("A control byte is found wherever it stands in a text") {
+TEST_CASE("A control character is found at any position of a text") {
     for (const char filling : {'a', ' ', '\t', '\x80', '\xff'}) {
         for (std::size_t size = 0; size < 20; ++size) {
             std::string text(size, filling);
@@ -737,7 +738,7 @@ TEST_CASE("A control byte is found wherever it stands in a text") {
     }
 }
 
-TEST_CASE("Letters are the same in any case, and nothing else is") {
+TEST_CASE("equals_ignoring_case ignores the case of ASCII letters only") {
     CHECK(equals_ignoring_case("Content-LENGTH", "cONTENT-length"));
     CHECK(equals_ignoring_case("AZaz09", "azAZ09"));
     CHECK(equals_ignoring_case("", ""));
@@ -748,7 +749,7 @@ TEST_CASE("Letters are the same in any case, and nothing else is") {
     CHECK_FALSE(equals_ignoring_case("\xc4", "\xe4"));  // letters elsewhere, not here
 }
 
-TEST_CASE("Spaces and tabs around a text are taken off") {
+TEST_CASE("trimmed() removes the spaces and tabs around a text") {
     CHECK(trimmed("a") == "a");
     CHECK(trimmed(" \ta b\t ") == "a b");
     CHECK(trimmed("a ") == "a");
@@ -758,7 +759,7 @@ TEST_CASE("Spaces and tabs around a text are taken off") {
     CHECK(trimmed("\v\r") == "\v\r");
 }
 
-TEST_CASE("A list is taken apart at its commas, without what is empty") {
+TEST_CASE("A list is split at its commas, without empty elements") {
     const auto elements = [](std::string_view list) {
         std::string joined;
         for_each_element(
@@ -801,7 +802,7 @@ TEST_CASE("A field line is a token, a colon and a value") {
     }
 }
 
-TEST_CASE("A length is decimal digits and nothing else") {
+TEST_CASE("A length is decimal digits only") {
     struct {
         std::string_view digits;
         long long length;
