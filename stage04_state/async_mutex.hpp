@@ -8,29 +8,29 @@
 
 namespace unfreeze {
 
-/// A mutex for coroutines. Whoever finds it locked waits in line, first come, first served, and
-/// keeps no thread meanwhile; whoever holds it may co_await. std::mutex can do neither: a thread
-/// that waits for one runs no other coroutine, among them the one that would unlock it.
+/// A mutex for coroutines. Coroutines wait for it in order of arrival, and block no thread. The
+/// coroutine that holds it may co_await. std::mutex allows neither: a thread that waits for it runs
+/// no other coroutine, not even the one that would unlock it.
 class AsyncMutex {
 public:
-    /// As with std::mutex, nobody holds it any more when it goes; `io` outlives it.
+    /// `io` outlives the mutex. As with std::mutex, no coroutine holds it when it is destroyed.
     explicit AsyncMutex(asio::io_context& io) : holder_{io, 1} {}
 
-    /// The lock, once it is ours, until the guard goes:
+    /// Waits for the lock, and returns a guard that holds it:
     /// `const std::unique_lock lock = co_await mutex.async_lock();`
-    awaitable<std::unique_lock<AsyncMutex>> async_lock() {
+    [[nodiscard]] awaitable<std::unique_lock<AsyncMutex>> async_lock() {
         co_await holder_.async_send(asio::error_code{}, true, use_awaitable);
         co_return std::unique_lock{*this, std::adopt_lock};
     }
 
-    /// For the guard alone: takes the holder out, and whoever is first in line goes in.
+    /// Called by the guard: removes the holder, so that the first waiting coroutine gets the lock.
     void unlock() {
         holder_.try_receive([](const asio::error_code&, bool) {});
     }
 
 private:
-    /// Room for one: to send into it is to lock. The bool is there because Asio 1.22 has no channel
-    /// that carries nothing.
+    /// A channel of capacity one: a send locks. The bool is needed because Asio 1.22 has no channel
+    /// without values.
     asio::experimental::concurrent_channel<Executor, void(asio::error_code, bool)> holder_;
 };
 

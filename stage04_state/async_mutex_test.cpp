@@ -11,7 +11,7 @@ using namespace unfreeze;
 
 namespace {
 
-/// Lets every other coroutine that can run do so first.
+/// Lets all other ready coroutines run first.
 awaitable<void> let_others_run() {
     co_await asio::post(co_await asio::this_coro::executor, use_awaitable);
 }
@@ -41,7 +41,7 @@ awaitable<void> fail(AsyncMutex& mutex) {
 
 }  // namespace
 
-TEST_CASE("What is read and written under an async lock is not lost across an await") {
+TEST_CASE("An update under an async lock is not lost across an await") {
     asio::io_context io;
     AsyncMutex mutex{io};
     int counter = 0;
@@ -52,7 +52,7 @@ TEST_CASE("What is read and written under an async lock is not lost across an aw
     CHECK(counter == 100);
 }
 
-TEST_CASE("An async lock keeps coroutines of several threads apart") {
+TEST_CASE("An async lock excludes coroutines of several threads") {
     asio::io_context io;
     AsyncMutex mutex{io};
     int counter = 0;
@@ -68,7 +68,7 @@ TEST_CASE("An async lock keeps coroutines of several threads apart") {
     CHECK(counter == 2'000);
 }
 
-TEST_CASE("Whoever waits for an async lock gets it in the order of coming") {
+TEST_CASE("Coroutines get an async lock in their order of arrival") {
     asio::io_context io;
     AsyncMutex mutex{io};
     std::vector<int> log;
@@ -79,7 +79,7 @@ TEST_CASE("Whoever waits for an async lock gets it in the order of coming") {
     CHECK(log == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
 }
 
-TEST_CASE("A held async lock keeps no thread: the same thread runs the one that frees it") {
+TEST_CASE("A coroutine that waits for an async lock blocks no thread") {
     asio::io_context io;
     AsyncMutex mutex{io};
     std::vector<int> log;
@@ -91,14 +91,14 @@ TEST_CASE("A held async lock keeps no thread: the same thread runs the one that 
     asio::co_spawn(io, sign(mutex, 1, log), stop_on_exception);
     io.restart();
     io.poll();
-    CHECK(log.empty());  // it waits, and poll() has come back
+    CHECK(log.empty());  // it waits, but poll() has returned
     held.unlock();
     io.restart();
     io.run();
     CHECK(log == std::vector{1});
 }
 
-TEST_CASE("An exception under an async lock frees it") {
+TEST_CASE("An exception under an async lock unlocks it") {
     asio::io_context io;
     AsyncMutex mutex{io};
     bool heard = false;

@@ -26,16 +26,16 @@ inline void add_options(CommandLine& command_line, StateOptions& options) {
     command_line.add("--users-max", options.users_max, 1, 10'000'000, "users with a balance");
 }
 
-/// Each user's balance. No user is ever removed: UserLimit bounds how many there are.
+/// Each user's balance. No user is removed; UserLimit bounds their number.
 using Balances = std::unordered_map<std::string, std::int64_t, NameHash, std::equal_to<>>;
 
-/// A user's balance: 0 for an unknown user, whom the question does not add to the map.
+/// A user's balance; 0 for an unknown user, which is not added to the map.
 inline std::int64_t balance_of(const Balances& balances, std::string_view user) {
     const auto found = balances.find(user);
     return found == balances.end() ? 0 : found->second;
 }
 
-/// The sum, or the end of the range that it would pass: a balance never wraps round.
+/// The sum, limited to the ends of the range, so that a balance never wraps.
 constexpr std::int64_t saturating_add(std::int64_t balance, std::int64_t amount) {
     using limits = std::numeric_limits<std::int64_t>;
     if (amount > 0 && balance > limits::max() - amount) {
@@ -47,7 +47,7 @@ constexpr std::int64_t saturating_add(std::int64_t balance, std::int64_t amount)
     return balance + amount;
 }
 
-/// Adds to a user's balance, who starts with 0, and gives the sum.
+/// Adds to a user's balance, which starts at 0, and returns the sum.
 inline std::int64_t add_to_balance(Balances& balances, const std::string& user,
                                    std::int64_t amount) {
     std::int64_t& balance = balances[user];
@@ -55,16 +55,17 @@ inline std::int64_t add_to_balance(Balances& balances, const std::string& user,
     return balance;
 }
 
-/// Bounds the number of users that may have a balance, from any thread. It has a lock of its own,
-/// which it holds for one look-up: whether an event can be accepted does not wait for work on
-/// others. A user stays admitted, also if the queue has no room for the event.
+/// Bounds the number of users. It has its own lock, which it holds for one look-up, so admission
+/// never waits for work on other events. Any thread may call it. A user stays admitted even if the
+/// queue then refuses the event.
 class UserLimit {
 public:
-    /// Has space for all users from the start: to grow is to move all of them under the lock.
+    /// Reserves space for all users, because growing would move all of them under the lock.
     explicit UserLimit(std::size_t users_max) : users_max_{users_max} { users_.reserve(users_max); }
 
-    /// Whether the user has been admitted before, or is now, as there is room for one more.
-    bool admit(const std::string& user) {
+    /// Admits the user if the limit allows one more. Returns whether the user is admitted, now or
+    /// earlier.
+    [[nodiscard]] bool admit(const std::string& user) {
         const std::lock_guard lock{mutex_};
         return users_.contains(user) || (users_.size() < users_max_ && users_.insert(user).second);
     }

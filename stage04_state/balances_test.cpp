@@ -25,7 +25,7 @@ TEST_CASE("A balance saturates at the ends of its range and never wraps") {
     CHECK(saturating_add(max, min) == -1);
 }
 
-TEST_CASE("A user never heard of has nothing, and is not remembered for being asked about") {
+TEST_CASE("An unknown user's balance is 0, and the query does not add the user") {
     Balances balances;
     CHECK(balance_of(balances, "alice") == 0);
     CHECK(balances.empty());

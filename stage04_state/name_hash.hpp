@@ -9,27 +9,27 @@
 
 namespace unfreeze {
 
-/// The secret of a keyed hash: without it, nobody can choose names that collide.
+/// The key of a keyed hash. A client that does not know it can't choose names that collide.
 struct HashKey {
     std::uint64_t first = 0;
     std::uint64_t second = 0;
 
     static HashKey random() {
-        std::random_device device;  // 32 random bits a call
+        std::random_device device;  // returns 32 random bits
         const auto word = [&] { return std::uint64_t{device()} << 32 | device(); };
         return {word(), word()};
     }
 
-    /// The key of this process, drawn at the first call.
+    /// The key of this process, chosen at random by the first call.
     static HashKey of_process() {
         static const HashKey key = random();
         return key;
     }
 };
 
-/// SipHash by Aumasson and Bernstein, a keyed hash for short inputs: its paper has the constants
-/// and the test vectors. Reads 8 bytes at a time in the order of the machine, and the paper's order
-/// is little-endian.
+/// SipHash, a keyed hash for short inputs, by Aumasson and Bernstein. The constants and the test
+/// vectors are from their paper. It reads 8 bytes at a time in the machine's byte order; the
+/// paper's is little-endian.
 template <int rounds_each_word, int rounds_at_end>
 std::uint64_t sip_hash(const HashKey& key, std::string_view input) {
     std::uint64_t a = key.first ^ 0x736f6d6570736575;
@@ -70,17 +70,17 @@ std::uint64_t sip_hash(const HashKey& key, std::string_view input) {
     return a ^ b ^ c ^ d;
 }
 
-/// Hashes names that clients choose, with SipHash-1-3. std::hash has no key, so a client can choose
-/// thousands of names with one hash, and a map then searches all of them at each look-up.
+/// Hashes names that clients choose, with SipHash-1-3. std::hash has no key, so a client could
+/// choose thousands of names with the same hash, and each look-up would search all of them.
 class NameHash {
 public:
-    using is_transparent = void;  // a look-up by std::string_view makes no std::string
+    using is_transparent = void;  // a look-up by std::string_view constructs no std::string
 
     NameHash() = default;  // with the key of the process
     explicit NameHash(const HashKey& key) : key_(key) {}
 
-    /// Not noexcept, because libstdc++'s maps then keep each name's hash. Otherwise they compute
-    /// it again for each name that they pass, and for all names when they grow.
+    /// Not noexcept, so that libstdc++'s maps store each name's hash. Otherwise they would compute
+    /// it again for each name that they compare, and for all names when they grow.
     std::size_t operator()(std::string_view name) const { return sip_hash<1, 3>(key_, name); }
 
 private:

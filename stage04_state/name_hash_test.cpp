@@ -13,7 +13,7 @@ using namespace unfreeze;
 
 namespace {
 
-/// The bytes 0, 1, 2 … of the vectors that are published with SipHash.
+/// The bytes 0, 1, 2 … of SipHash's published test vectors.
 std::string counted_bytes(std::size_t size) {
     std::string bytes;
     while (bytes.size() < size) {
@@ -46,7 +46,7 @@ TEST_CASE("NameHash is SipHash-1-3 and depends on its key") {
     CHECK(NameHash{HashKey{1, 2}}("alice") != NameHash{HashKey{2, 2}}("alice"));
 }
 
-TEST_CASE("A process keeps its key, and draws it at random") {
+TEST_CASE("A process keeps one random key") {
     const auto words = [](const HashKey& key) { return std::vector{key.first, key.second}; };
     CHECK(words(HashKey::of_process()) == words(HashKey::of_process()));
     CHECK(words(HashKey::random()) != words(HashKey::random()));

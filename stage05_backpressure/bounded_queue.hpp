@@ -11,25 +11,23 @@
 
 namespace unfreeze {
 
-enum class PushStatus { success, full, closed };
+enum class [[nodiscard]] PushStatus{success, full, closed};
 
-/// A queue between threads, any number on either side, that holds so many items and no more. The
-/// names are those of the C++ proposal P0260. T can be made from nothing and be moved. Mutex and
-/// Condition are parameters so that a test can put this very code through every order in which its
-/// threads may run.
+/// A queue of bounded capacity, for any number of pushing and popping threads. The names are those
+/// of the C++ proposal P0260. T is default-constructible and movable. Mutex and Condition are
+/// parameters so that a test can run this code in every order in which its threads may run.
 template <typename T, typename Mutex = std::mutex, typename Condition = std::condition_variable>
 class BoundedQueue {
 public:
-    /// Holds `capacity` items (at least one) that wait for a popper. Up to `poppers` threads that
-    /// wait in pop() at the moment get one more each, so nothing is refused while one of them has
-    /// nothing to do. Takes all the memory that it will ever need for these items; what an item
-    /// owns, such as a long string, comes on top.
+    /// Holds up to `capacity` items, at least one. Each thread that waits in pop(), up to
+    /// `poppers`, adds one item to that, so that no item is refused while a popper is idle.
+    /// Allocates the memory for all items now; what an item owns, such as a long string, is extra.
     explicit BoundedQueue(std::size_t capacity, std::size_t poppers = 0)
         : capacity_{capacity}, ring_(capacity + poppers) {
         assert(capacity > 0);
     }
 
-    /// Never waits. Where it does not succeed, the item stays the caller's.
+    /// Never waits. If it does not succeed, the item is not moved from.
     PushStatus try_push(T&& item) {
         {
             const std::lock_guard lock{mutex_};
@@ -45,7 +43,7 @@ public:
         return PushStatus::success;
     }
 
-    /// Waits while the queue is full. Where it has been closed, the item stays the caller's.
+    /// Waits while the queue is full. If the queue is closed, the item is not moved from.
     PushStatus push(T&& item) {
         {
             std::unique_lock lock{mutex_};
@@ -61,9 +59,9 @@ public:
         return PushStatus::success;
     }
 
-    /// The item that came first; waits while there is none. Nothing once the queue has been closed
-    /// and everything in it has been taken.
-    std::optional<T> pop() {
+    /// Waits for an item, and returns the oldest one. Returns nullopt once the queue is closed and
+    /// drained.
+    [[nodiscard]] std::optional<T> pop() {
         std::optional<T> item;
         {
             std::unique_lock lock{mutex_};
@@ -81,8 +79,8 @@ public:
         return item;
     }
 
-    /// From here on nothing gets in, and whoever waits is told; what is in may still be taken.
-    /// To close twice is to close once.
+    /// Refuses all later pushes, and wakes all waiting threads. Items in the queue can still be
+    /// popped. Closing twice has no further effect.
     void close() {
         {
             const std::lock_guard lock{mutex_};
@@ -103,7 +101,7 @@ public:
     std::size_t poppers() const { return ring_.size() - capacity_; }
 
 private:
-    /// An item that a waiting popper is about to take needs no room.
+    /// A waiting popper is about to take an item, which needs no capacity.
     bool full() const { return size_ >= std::min(capacity_ + waiting_, ring_.size()); }
 
     void put(T&& item) {

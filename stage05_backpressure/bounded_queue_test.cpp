@@ -26,20 +26,21 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Far more than any of these takes, with sanitizers and on a busy machine.
+/// Far longer than any of these tests takes, with sanitizers and on a busy machine.
 constexpr auto patience = 20s;
 
-/// What a thread returns. One that never does ends the test at once: it could not be joined.
+/// What a thread returns. If it does not return in time, the test aborts, because it can't be
+/// joined.
 template <typename T>
 T result_of(std::future<T>& thread) {
     if (thread.wait_for(patience) != std::future_status::ready) {
-        std::fputs("a thread waits for ever\n", stderr);
+        std::fputs("a thread does not return\n", stderr);
         std::abort();
     }
     return thread.get();
 }
 
-/// What is left to pop, from a closed queue.
+/// The remaining items of a closed queue.
 std::vector<int> rest_of(BoundedQueue<int>& queue) {
     std::vector<int> items;
     while (const auto item = queue.pop()) {
@@ -48,14 +49,14 @@ std::vector<int> rest_of(BoundedQueue<int>& queue) {
     return items;
 }
 
-/// Pops to the end on a thread of its own.
+/// Pops until the end, on another thread.
 std::future<std::vector<int>> popper(BoundedQueue<int>& queue) {
     return std::async(std::launch::async, [&queue] { return rest_of(queue); });
 }
 
 }  // namespace
 
-TEST_CASE("Items come out in the order in which they went in") {
+TEST_CASE("Items are popped in the order in which they were pushed") {
     BoundedQueue<int> queue{3};
     CHECK(queue.push(1) == PushStatus::success);
     CHECK(queue.try_push(2) == PushStatus::success);
@@ -65,7 +66,7 @@ TEST_CASE("Items come out in the order in which they went in") {
     CHECK(queue.pop() == 3);
 }
 
-TEST_CASE("The order holds wherever in the ring the queue begins") {
+TEST_CASE("The order holds at every position of the ring") {
     BoundedQueue<int> queue{3};
     int pushed = 0;
     int popped = 0;
@@ -79,7 +80,7 @@ TEST_CASE("The order holds wherever in the ring the queue begins") {
     }
 }
 
-TEST_CASE("A queue holds as many items as it has room for, and says how many") {
+TEST_CASE("A queue holds as many items as its capacity, and reports its size") {
     BoundedQueue<int> queue{2};
     CHECK(queue.capacity() == 2);
     CHECK(queue.size() == 0);
@@ -96,23 +97,24 @@ TEST_CASE("A queue holds as many items as it has room for, and says how many") {
     CHECK(queue.size() == 0);
 }
 
-TEST_CASE("A queue that knows its poppers has room for what those that wait are about to take") {
+TEST_CASE("A queue with known poppers has no extra capacity while none of them waits") {
     BoundedQueue<int> queue{2, 1};
     CHECK(queue.capacity() == 2);
     CHECK(queue.try_push(1) == PushStatus::success);
     CHECK(queue.try_push(2) == PushStatus::success);
-    CHECK(queue.try_push(3) == PushStatus::full);  // nobody waits: the explorer has those who do
+    CHECK(queue.try_push(3) ==
+          PushStatus::full);  // nobody waits; the explorer tests waiting poppers
     CHECK(queue.pop() == 1);
     CHECK(queue.try_push(4) == PushStatus::success);
     CHECK(queue.try_push(5) == PushStatus::full);
 }
 
-TEST_CASE("A closed queue takes nothing, and gives what it has before it tells the end") {
+TEST_CASE("A closed queue refuses pushes, and is drained before pop returns nullopt") {
     BoundedQueue<int> queue{2};
     CHECK(queue.push(1) == PushStatus::success);
     CHECK(queue.push(2) == PushStatus::success);
     queue.close();
-    // Full as well, but to wait for room would be in vain.
+    // It is also full, but a push does not wait for room.
     CHECK(queue.try_push(3) == PushStatus::closed);
     CHECK(queue.push(3) == PushStatus::closed);
     CHECK(queue.pop() == 1);
@@ -123,7 +125,7 @@ TEST_CASE("A closed queue takes nothing, and gives what it has before it tells t
     CHECK(queue.pop() == std::nullopt);
 }
 
-TEST_CASE("To close twice is to close once") {
+TEST_CASE("Closing twice has no further effect") {
     BoundedQueue<int> queue{2};
     CHECK(queue.push(1) == PushStatus::success);
     queue.close();
@@ -134,7 +136,7 @@ TEST_CASE("To close twice is to close once") {
     CHECK(queue.pop() == std::nullopt);
 }
 
-TEST_CASE("Items need not be copied, and one that is refused stays its owner's") {
+TEST_CASE("Items need not be copyable, and a refused item is not moved from") {
     BoundedQueue<std::unique_ptr<int>> queue{1};
     auto first = std::make_unique<int>(1);
     auto second = std::make_unique<int>(2);
@@ -156,12 +158,12 @@ TEST_CASE("Items need not be copied, and one that is refused stays its owner's")
     CHECK(!queue.pop().has_value());
 }
 
-TEST_CASE("A popped item is the popper's alone: the queue keeps nothing of it") {
+TEST_CASE("The queue keeps nothing of a popped item") {
     BoundedQueue<std::shared_ptr<int>> queue{2};
     const auto item = std::make_shared<int>(1);
     CHECK(queue.push(std::shared_ptr{item}) == PushStatus::success);
     CHECK(item.use_count() == 2);
-    queue.pop();
+    CHECK(queue.pop() == item);
     CHECK(item.use_count() == 1);
 }
 
@@ -209,7 +211,7 @@ TEST_CASE("Every item that several threads push is popped once, in its pusher's 
     CHECK(queue.size() == 0);
 }
 
-TEST_CASE("What a closing queue has accepted is popped, and nothing else") {
+TEST_CASE("All items that a closing queue has accepted are popped, and no others") {
     for (int round = 0; round < 200; ++round) {
         BoundedQueue<int> queue{2};
         auto pop = popper(queue);
@@ -228,19 +230,19 @@ TEST_CASE("What a closing queue has accepted is popped, and nothing else") {
     }
 }
 
-TEST_CASE("Poppers of an empty queue are all released when it is closed") {
+TEST_CASE("Closing an empty queue releases all poppers") {
     BoundedQueue<int> queue{1};
     std::vector<std::future<std::vector<int>>> popping;
     for (int i = 0; i < 4; ++i) {
         popping.push_back(popper(queue));
     }
-    queue.close();  // whether they sleep by now or are yet to look: the explorer tries all orders
+    queue.close();  // before or after they wait; the explorer tries all orders
     for (auto& thread : popping) {
         CHECK(result_of(thread).empty());
     }
 }
 
-TEST_CASE("Pushers to a full queue are all released when it is closed") {
+TEST_CASE("Closing a full queue releases all pushers") {
     BoundedQueue<int> queue{1};
     CHECK(queue.push(1) == PushStatus::success);
     std::vector<std::future<PushStatus>> pushing;
@@ -254,7 +256,7 @@ TEST_CASE("Pushers to a full queue are all released when it is closed") {
     CHECK(rest_of(queue) == std::vector{1});
 }
 
-TEST_CASE("No order in which its threads could run shows a fault of the queue") {
+TEST_CASE("The explorer finds no fault in the queue, in any order of its threads") {
     std::size_t schedules = 0;
     for (const QueueProgram& program : queue_programs()) {
         const Exploration found = explore(program);
@@ -263,12 +265,12 @@ TEST_CASE("No order in which its threads could run shows a fault of the queue") 
         CHECK(found.fault == "");
         schedules += found.schedules;
     }
-    CHECK(schedules >= 25'000);  // it did look
+    CHECK(schedules >= 25'000);  // the search was not empty
 }
 
 TEST_CASE("The explorer finds each of the known mistakes") {
     if (sanitized) {
-        return;  // which would look at the explorer once more
+        return;  // the programs are not built
     }
     const auto mistakes =
         entries_of(source_tree / "stage05_backpressure" / "model_check" / "mistakes",

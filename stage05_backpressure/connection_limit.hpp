@@ -53,7 +53,7 @@ public:
     ConnectionLimit(asio::io_context& io, std::size_t connections_max)
         : permits_{std::make_shared<Channel>(io, connections_max)} {}
 
-    awaitable<Permit> async_acquire() {
+    [[nodiscard]] awaitable<Permit> async_acquire() {
         co_await permits_->async_send(asio::error_code{}, true, use_awaitable);
         co_return Permit{permits_};
     }

@@ -28,7 +28,7 @@ public:
     }
 
     PushStatus push(Job&& job) { return queue_.push(std::move(job)); }
-    std::optional<Job> pop() { return queue_.pop(); }
+    [[nodiscard]] std::optional<Job> pop() { return queue_.pop(); }
     void close() { queue_.close(); }
     std::size_t size() const { return queue_.size(); }
     std::size_t capacity() const { return queue_.capacity(); }

@@ -15,8 +15,8 @@ inline void add_options(CommandLine& command_line, LockOptions& options) {
     command_line.add("--hold-ms", options.hold_ms, "time for work under the lock");
 }
 
-/// Locks a mutex, and knows how long it waited for it and how long it has held it. Three looks at
-/// the clock, two of them outside of the lock.
+/// Locks a mutex, and measures how long it waits for the lock and holds it. It reads the clock
+/// three times, twice of them without the lock.
 template <typename Mutex, typename Clock = std::chrono::steady_clock>
 class TimedLock {
 public:
@@ -29,12 +29,13 @@ public:
 
     typename Clock::duration wait() const { return locked_ - asked_; }
 
-    /// Once it has been unlocked.
+    /// Valid after unlock().
     typename Clock::duration hold() const { return released_ - locked_; }
 
 private:
     const typename Clock::time_point asked_ = Clock::now();
-    std::unique_lock<Mutex> lock_;  // between the two: members are made in this order
+    std::unique_lock<Mutex>
+        lock_;  // locked between the two reads: members are initialised in order
     const typename Clock::time_point locked_ = Clock::now();
     typename Clock::time_point released_ = locked_;
 };

@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A clock that stands still unless it is moved.
+/// A clock that the test moves.
 struct HandClock {
     using duration = std::chrono::milliseconds;
     using rep = duration::rep;
@@ -30,7 +30,7 @@ struct SlowMutex {
 
 }  // namespace
 
-TEST_CASE("A timed lock tells the wait before it and the hold behind it") {
+TEST_CASE("A timed lock measures the wait and the hold") {
     SlowMutex mutex;
     TimedLock<SlowMutex, HandClock> lock{mutex};
     CHECK(mutex.locked);
@@ -42,7 +42,7 @@ TEST_CASE("A timed lock tells the wait before it and the hold behind it") {
     CHECK(lock.hold() == 7ms);
 }
 
-TEST_CASE("A timed lock that goes is unlocked") {
+TEST_CASE("A timed lock unlocks when it is destroyed") {
     SlowMutex mutex;
     { const TimedLock<SlowMutex, HandClock> lock{mutex}; }
     CHECK(!mutex.locked);

@@ -23,16 +23,16 @@ inline void add_options(CommandLine& command_line, ShardOptions& options) {
     command_line.add_power_of_two("--shards", options.count, 65'536, "shards, each with a lock");
 }
 
-/// A map from names to sums in many parts, its shards, each with its own lock: users whose names
-/// lie in different shards never wait for each other. Any thread may call anything. A sum comes out
-/// as a copy, because a reference would outlive the lock that guards it.
-/// Lock locks a shard's mutex as std::unique_lock does, and may also measure.
+/// A map from names to sums. It is divided into shards, each with its own lock, so that names in
+/// different shards never wait for each other. Any thread may call any function. Sums are returned
+/// as copies, because a reference would outlive the lock that guards it. Lock locks a shard's mutex
+/// as std::unique_lock does, and may also measure.
 template <typename Lock = std::unique_lock<std::timed_mutex>>
 class ShardedMap {
 public:
-    /// The number of shards is a power of two and stays: names that moved while others look for
-    /// them would need a lock around all of it. Each shard has space for an average part of
-    /// names_max from the start: a shard that grows moves all of its names under its lock.
+    /// The number of shards is a power of two and constant, because to move names between shards
+    /// would need a lock around the whole map. Each shard reserves space for its share of
+    /// names_max, because a shard that grows moves all of its names under its lock.
     explicit ShardedMap(std::size_t shards, std::size_t names_max = 0) : shards_(shards) {
         assert(std::has_single_bit(shards));
         for (Shard& shard : shards_) {
@@ -40,9 +40,9 @@ public:
         }
     }
 
-    /// Sets a name's sum to change(sum), called under the shard's lock, with 0 for a new name.
-    /// If it throws, nothing has changed. It must not use the map: the lock may be the one it
-    /// needs. Returns the lock, unlocked, which can tell how long that took.
+    /// Sets a name's sum to change(sum), with 0 for a new name. Calls `change` under the shard's
+    /// lock, so it must not use the map. If it throws, nothing changes. Returns the lock, unlocked,
+    /// for its measured times.
     template <typename Change>
     Lock update(std::string_view name, const Change& change) {
         Shard& shard = shards_[shard_of(name)];
@@ -64,14 +64,14 @@ public:
         return sum;
     }
 
-    /// 0 for an unknown name, which the question does not add to the map.
-    std::int64_t get(std::string_view name) const {
+    /// A name's sum; 0 for an unknown name, which is not added to the map.
+    [[nodiscard]] std::int64_t get(std::string_view name) const {
         const Shard& shard = shards_[shard_of(name)];
         const std::lock_guard lock{shard.mutex};
         return balance_of(shard.sums, name);
     }
 
-    /// The same, or nothing if another thread holds the shard's lock for longer than `patience`.
+    /// The same, or nullopt if another thread holds the shard's lock for longer than `patience`.
     std::optional<std::int64_t> get(std::string_view name,
                                     std::chrono::milliseconds patience) const {
         const Shard& shard = shards_[shard_of(name)];
@@ -79,10 +79,9 @@ public:
         return lock ? std::optional{balance_of(shard.sums, name)} : std::nullopt;
     }
 
-    /// Calls visit(name, sum) for each name, under the lock of its shard, one shard after the
-    /// other; so visit must not use the map. The name is a view that lasts as long as the call.
-    /// What visit sees of one shard is of one moment. The whole is not: of two updates that were
-    /// made one after the other meanwhile, it may see the second and not the first.
+    /// Calls visit(name, sum) for each name, under the lock of its shard, so visit must not use the
+    /// map. The name is valid during the call. Each shard is visited at one moment, but the shards
+    /// one after the other: of two successive updates, visit may see the second and not the first.
     template <typename Visit>
     void for_each(const Visit& visit) const {
         for (const Shard& shard : shards_) {
@@ -103,12 +102,12 @@ public:
         return names;
     }
 
-    /// Which shard a name lies in: the last bits of its hash say.
+    /// A name's shard: the last bits of its hash.
     std::size_t shard_of(std::string_view name) const { return hash_(name) & (shards_.size() - 1); }
 
 private:
-    /// On its own cache line: two locks on one line would slow each other down, although no thread
-    /// takes both.
+    /// On its own cache line, because two locks on one line would slow each other down, although no
+    /// thread takes both.
     struct alignas(64) Shard {
         mutable std::timed_mutex mutex;  // guards the sums
         Balances sums;

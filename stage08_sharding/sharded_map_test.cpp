@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Two names that differ, and lie in one shard or in two.
+/// Two names, in the same shard or in different ones.
 std::pair<std::string, std::string> two_names(const ShardedMap<>& map, bool same_shard) {
     std::string other;
     for (int i = 0; other.empty(); ++i) {
@@ -34,7 +34,7 @@ std::pair<std::string, std::string> two_names(const ShardedMap<>& map, bool same
     return {"alice", other};
 }
 
-/// Whether one name can be updated and read while another one's update goes on, for so long.
+/// Whether one name can be updated and read while another one's update is in progress.
 bool independent(const std::string& name, const std::string& other, ShardedMap<>& map,
                  std::chrono::milliseconds patience) {
     std::future<std::int64_t> added;
@@ -52,7 +52,7 @@ bool independent(const std::string& name, const std::string& other, ShardedMap<>
 
 }  // namespace
 
-TEST_CASE("A look-up gives up a lock that is held for too long") {
+TEST_CASE("A look-up stops waiting for a lock that is held for too long") {
     ShardedMap<> map{1};
     map.add("alice", 7);
     std::promise<void> held;
@@ -71,7 +71,7 @@ TEST_CASE("A look-up gives up a lock that is held for too long") {
     CHECK(map.get("alice", std::chrono::milliseconds{20}) == 7);
 }
 
-TEST_CASE("A sum is what was added, and 0 where nothing was") {
+TEST_CASE("A name's sum is what was added to it, or 0") {
     ShardedMap<> map{4};
     CHECK(map.add("alice", 30) == 30);
     CHECK(map.add("alice", -5) == 25);
@@ -91,7 +91,7 @@ TEST_CASE("A sum saturates, as a balance does") {
     CHECK(map.add("poor", -2) == limits::min());
 }
 
-TEST_CASE("A name is what it is, not the place where it was read") {
+TEST_CASE("A name is compared by its text, not by its address") {
     ShardedMap<> map{64};
     std::string name(100, 'x');
     map.add(name, 1);
@@ -101,7 +101,7 @@ TEST_CASE("A name is what it is, not the place where it was read") {
     CHECK(map.get(std::string_view{name}) == 2);
 }
 
-TEST_CASE("An update that throws has changed nothing, and the lock is free") {
+TEST_CASE("An update that throws changes nothing, and unlocks") {
     ShardedMap<> map{1};
     map.add("alice", 30);
     const auto failing = [](std::int64_t) -> std::int64_t { throw std::runtime_error{"no"}; };
@@ -111,11 +111,11 @@ TEST_CASE("An update that throws has changed nothing, and the lock is free") {
     CHECK(map.size() == 1);
 }
 
-TEST_CASE("Names of two shards do not wait for each other, names of one do") {
+TEST_CASE("Names in different shards do not wait for each other, names in one shard do") {
     ShardedMap<> map{64};
     const bool same_shard = GENERATE(false, true);
     const auto [name, other] = two_names(map, same_shard);
-    // Who need not wait is awaited for long: only a busy machine makes it so.
+    // Names in different shards get a long patience, because a busy machine may delay them.
     CHECK(independent(name, other, map, same_shard ? 200ms : 5s) == !same_shard);
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("10,000 names are spread over all shards") {
     CHECK(*std::max_element(names.begin(), names.end()) < 156 + 70);
 }
 
-TEST_CASE("Each of many names keeps its sum while the shards grow") {
+TEST_CASE("Every name keeps its sum while the shards grow") {
     constexpr int names = 20'000;
     ShardedMap<> map{4};
     for (int i = 0; i < names; ++i) {
@@ -148,7 +148,7 @@ TEST_CASE("Names chosen to collide cost no more than others") {
     while (ordinary.size() < chosen.size()) {
         ordinary.push_back(fmt::format("user{:012}", ordinary.size()));  // as long
     }
-    // The least of several tries, as other programs make some longer.
+    // The shortest of several runs, because other programs slow some down.
     const auto time_to_add = [](const std::vector<std::string>& names) {
         std::chrono::duration<double> least = 1h;
         for (int i = 0; i < 5; ++i) {
@@ -181,7 +181,7 @@ TEST_CASE("The names of one shard are spread over the buckets of its map") {
     CHECK(largest < 20);  // one on average
 }
 
-TEST_CASE("One shard is a map with one lock, 65,536 are hardly more than one for each name") {
+TEST_CASE("A map may have 1 to 65,536 shards") {
     const std::size_t shards = GENERATE(1u, 2u, 65'536u);
     ShardedMap<> map{shards};
     for (int i = 0; i < 1'000; ++i) {
@@ -191,7 +191,7 @@ TEST_CASE("One shard is a map with one lock, 65,536 are hardly more than one for
     CHECK(map.size() == 500);
 }
 
-TEST_CASE("Whoever updates learns how long the lock was waited for, and held") {
+TEST_CASE("update returns how long it waited for the lock and held it") {
     ShardedMap<TimedLock<std::timed_mutex>> map{4};
     const TimedLock lock = map.update("alice", [](std::int64_t before) {
         std::this_thread::sleep_for(10ms);
@@ -199,10 +199,10 @@ TEST_CASE("Whoever updates learns how long the lock was waited for, and held") {
     });
     CHECK(lock.hold() >= 10ms);
     CHECK(lock.wait() < lock.hold());
-    map.add("alice", 1);  // it has been given back
+    map.add("alice", 1);  // the lock is free
 }
 
-TEST_CASE("What many threads add is in the sums, whatever they read meanwhile") {
+TEST_CASE("No update of many threads is lost while they also read") {
     constexpr int threads = 8;
     constexpr int rounds = 4'000;
     const std::size_t shards = GENERATE(1u, 8u, 64u);
@@ -240,7 +240,7 @@ TEST_CASE("What many threads add is in the sums, whatever they read meanwhile") 
     CHECK(map.size() == expected.size());
 }
 
-TEST_CASE("What for_each sees of one shard is of one moment") {
+TEST_CASE("for_each sees each shard at one moment") {
     ShardedMap<> map{64};
     const auto [first, second] = two_names(map, true);
     map.add(first, 0);
