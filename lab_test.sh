@@ -88,11 +88,11 @@ stage03_validation/session.hpp, session.cpp'
 done
 [[ $(./lab diff 8 2>/dev/null) != *'new defaults'* ]] || failed 'lab diff 8 prints the defaults of stage 7'
 shows "*stage 1*PASS*3 of 3 claims passed: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
-shows "*claim *silent-client *✓ frozen*32 of 32 cells as expected" matrix --stage 1
+shows "*claim *idle-client *✓ frozen*32 of 32 cells as expected" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
 shows "*+#include \"stage04_state/query.hpp\"*" diff 4
-shows "*blocking-sleep*the claim \`query-beside-work\` fails, and*no-lock*" variants 4
+shows "*blocking-sleep*the claim \`query-during-work\` fails, and*no-lock*" variants 4
 shows "clock-per-read*the claim \`slow-head\` fails.*" variants 3
 shows "*stage04_variant_blocking_sleep*ALIVE*" freeze 4 --variant blocking-sleep
 shows "*as expected for stage 3" stress 3 --requests 1000

@@ -50,8 +50,8 @@ TEST_CASE("A server out of descriptors pauses, says so once, and recovers by its
 
 TEST_CASE("A thread for each connection keeps silent clients apart") {
     ServerProcess server{server_command("thread_per_connection")};
-    CHECK(!claim("silent-client").experiment(server.target()).holds);
-    CHECK(claim("twenty-silent").experiment(server.target()).holds);
+    CHECK(!claim("idle-client").experiment(server.target()).holds);
+    CHECK(claim("idle-connections").experiment(server.target()).holds);
 }
 
 TEST_CASE("A pool freezes when each of its threads has a silent client, and thaws", "[waits]") {

@@ -20,7 +20,6 @@ public:
     /// that a listener or a limit is constructed as it is from a single io_context.
     operator asio::io_context&() { return contexts_.front(); }
     asio::io_context& first() { return contexts_.front(); }
-    operator asio::io_context&() { return first(); }
 
     /// The context for the next connection, round robin. Call it from one thread.
     asio::io_context& next() {

@@ -22,7 +22,7 @@ struct Finding {
 /// it holds. In all other stages the experiment must fail: a stage that stops failing as expected
 /// is as broken as one that stops working.
 struct Claim {
-    std::string_view name;      // in programs and patches: "silent-client"
+    std::string_view name;      // in programs and patches: "idle-client"
     std::string_view sentence;  // in everything that a person reads
     std::size_t first_stage;    // the first stage in which it holds
     std::size_t last_stage;     // the last one

@@ -36,35 +36,36 @@ inline const std::array<StageLoad, last_stage> stage_loads{{
     // While every client sends, stage 1 answers this load without an error. Then one client is
     // idle.
     {.load = {.requests = 5'000, .concurrency = 50},
-     .claims = {"byte-by-byte", "vanishing", "silent-client", "twenty-silent"}},
+     .claims = {"byte-by-byte", "client-resets", "idle-client", "idle-connections"}},
 
     // Idle connections do not delay stage 2. It accepts everything else too, garbage included.
     {.load = {.requests = 10'000, .concurrency = 200},
-     .claims = {"silent-client", "twenty-silent", "vanishing", "garbage", "large-body"},
+     .claims = {"idle-client", "idle-connections", "client-resets", "garbage", "large-body"},
      .idle_connections = 20},
 
     // Stage 3 keeps connections open and rejects whatever is not a valid request.
     {.load = {.requests = 50'000, .concurrency = 200, .keep_alive = true},
-     .claims = {"twenty-silent", "letter-case", "pipelining", "garbage", "noise", "large-body",
-                "vanishing"},
+     .claims = {"idle-connections", "case-insensitive", "pipelining", "garbage", "random-bytes",
+                "large-body", "client-resets"},
      .idle_connections = 20},
 
     // Stage 4 processes two events a second, however many clients send them: each event waits for
     // all earlier ones. No update is lost.
     {.load = {.requests = 8, .concurrency = 8, .timeout_ms = std::chrono::minutes{1}},
-     .claims = {"slow-work", "lost-update", "query-beside-work", "overload"},
+     .claims = {"slow-work", "lost-update", "query-during-work", "overload"},
      .first_concurrency = 1},
 
     // Stage 5 gets a hundred thousand events at once. It accepts as many as fit into its queue, and
     // rejects the rest just as fast.
     {.load = {.requests = 100'000, .concurrency = 50, .keep_alive = true},
-     .claims = {"slow-work", "lost-update", "query-beside-work", "parallel-jobs", "overload"},
+     .claims = {"slow-work", "lost-update", "query-during-work", "parallel-jobs", "overload"},
      .overloads = true},
 
     // Stage 6 gets more than its workers can process for five seconds, so they are never idle, and
     // the throughput is theirs.
     {.load = {.requests = 500, .concurrency = 50, .keep_alive = true, .rate = 100},
-     .claims = {"parallel-jobs", "lost-update", "letter-case", "query-beside-work", "overload"},
+     .claims = {"parallel-jobs", "lost-update", "case-insensitive", "query-during-work",
+                "overload"},
      .overloads = true},
 
     // Stage 7 gets the load of the notes that this course grew from: 5,000 requests, 200 at a time.
@@ -86,13 +87,13 @@ inline const std::array<StageLoad, last_stage> stage_loads{{
 
     // Stage 9 gets the load of stage 8, so the cost of counting would show in the same figures.
     {.load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
-     .claims = {"adds-up", "overload", "lost-update", "parallel-jobs", "drain"},
+     .claims = {"counters-add-up", "overload", "lost-update", "parallel-jobs", "drain"},
      .users = 100,
      .overloads = true},
 
     // Stage 10 gets the same load, and a SIGTERM while it has work in flight.
     {.load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
-     .claims = {"adds-up", "overload", "lost-update", "parallel-jobs", "drain"},
+     .claims = {"counters-add-up", "overload", "lost-update", "parallel-jobs", "drain"},
      .users = 100,
      .overloads = true},
 }};

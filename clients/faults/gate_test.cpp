@@ -595,7 +595,7 @@ TEST_CASE("Each claim of stage 10 also holds through a harmless fault") {
         for (const Claim& claim : all_claims()) {
             // Split into bytes, 13 MB of noise take half a minute.
             const bool too_slow = options.fault == Fault::split &&
-                                  (claim.name == "noise" || claim.name == "deep-json");
+                                  (claim.name == "random-bytes" || claim.name == "deep-json");
             if (!claim.traits.exclusive && !too_slow) {
                 trials.push_back(try_through(options, claim));
             }

@@ -137,5 +137,5 @@ TEST_CASE("The JSON that tools write is valid, whatever bytes a server sends") {
     INFO(client);
     const auto printed = strings_in(client.substr(0, client.find("\nexit ")));
     REQUIRE(printed);
-    CHECK(std::count(printed->begin(), printed->end(), "silent-client") == 1);
+    CHECK(std::count(printed->begin(), printed->end(), "idle-client") == 1);
 }
