@@ -40,7 +40,7 @@ constexpr std::size_t capacity = 100;
 
 struct Ours {
     static constexpr const char* name = "BoundedQueue";
-    void push(Item item) { queue.push(std::move(item)); }
+    void push(Item item) { static_cast<void>(queue.push(std::move(item))); }
     bool try_push(Item item) { return queue.try_push(std::move(item)) == PushStatus::success; }
     Item pop() { return queue.pop().value(); }
     BoundedQueue<Item> queue{capacity};

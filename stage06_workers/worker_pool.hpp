@@ -71,8 +71,7 @@ public:
 
     /// Waits until all workers have ended, which they do once the queue is closed and drained.
     /// Returns false if the deadline passes or a stop is requested first.
-    [[nodiscard]] bool wait_until(std::chrono::steady_clock::time_point deadline,
-                                  const std::stop_token& stop) {
+    bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop) {
         std::unique_lock lock{mutex_};
         ended_.wait_until(lock, stop, deadline, [this] { return running_ == 0; });
         return running_ == 0;  // libstdc++'s wait may return false although this just became true

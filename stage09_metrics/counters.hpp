@@ -9,12 +9,12 @@
 
 namespace unfreeze {
 
-/// Counts what happens, on any thread: it grows, and nobody waits. On a cache line of its own,
-/// since two counters on one would slow each other down as if they were one.
+/// A count that only grows. Any thread may call any function, and none waits. It has its own cache
+/// line, because two counters on one line would slow each other down as one counter would.
 class alignas(64) Counter {
 public:
-    /// `release` costs what `relaxed` does on x86, and on any machine it is the promise that
-    /// whoever reads this count sees all that its thread has counted before.
+    /// With `release`, a thread that reads this count also sees all that this thread counted
+    /// before. On x86 it costs the same as `relaxed`.
     void add(std::uint64_t n = 1) { value_.fetch_add(n, std::memory_order_release); }
 
     std::uint64_t read() const { return value_.load(std::memory_order_acquire); }
@@ -23,7 +23,7 @@ private:
     std::atomic<std::uint64_t> value_ = 0;
 };
 
-/// How many there are of what comes and goes.
+/// A number that rises and falls, such as open connections.
 class alignas(64) Gauge {
 public:
     /// Counts one more until it is destroyed.
@@ -46,10 +46,10 @@ private:
     std::atomic<std::int64_t> value_ = 0;
 };
 
-/// Counts durations in the buckets of Prometheus: how many took at most so long.
+/// A histogram of durations for Prometheus: each bucket has an upper end.
 class Histogram {
 public:
-    /// The buckets' ends in milliseconds. Behind the last one there is one more, without an end.
+    /// The upper ends of the buckets in milliseconds. One more bucket follows, without an end.
     static constexpr std::array<std::uint32_t, 15> ends_ms{
         1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 2'000, 5'000, 10'000, 20'000, 60'000};
 
@@ -61,8 +61,8 @@ public:
         nanoseconds_.add(static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)));
     }
 
-    /// How many lie in each bucket. They are read one after the other, so that what is recorded
-    /// meanwhile may be in the later ones, or in the sum, alone.
+    /// The count of each bucket. They are read in turn, so a duration that is recorded meanwhile
+    /// may be only in a later bucket, or only in the sum.
     std::array<std::uint64_t, ends_ms.size() + 1> read() const {
         std::array<std::uint64_t, ends_ms.size() + 1> counts{};
         std::transform(buckets_.begin(), buckets_.end(), counts.begin(),

@@ -39,6 +39,19 @@ TEST_CASE("The client of stage 9 tells stage 9 from its neighbours", "[full]") {
                   flags);
 }
 
+#if defined(__SANITIZE_THREAD__)
+TEST_CASE("ThreadSanitizer reports the data race of plain counters") {
+    ServerProcess server{server_command("stage09_variant_plain_counters",
+                                        "--work-ms 0 --hold-ms 0 --queue-capacity 1000")};
+    run_load(server.target(), {.requests = 200,
+                               .concurrency = 4,
+                               .keep_alive = true,
+                               .timeout_ms = std::chrono::seconds{10}});
+    CHECK(server.process().wait_for_output("WARNING: ThreadSanitizer: data race"));
+    CHECK(server.process().wait_for_output("Counter::add"));
+}
+#endif
+
 TEST_CASE("The server counts what its clients have seen") {
     ServerProcess server{server_command("stage09_metrics",
                                         "--queue-capacity 10 --workers 2 --work-ms 5 --hold-ms 0 "
