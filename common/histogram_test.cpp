@@ -12,7 +12,7 @@ namespace {
 
 using us = std::chrono::microseconds;
 
-/// A histogram of these values, in their order.
+/// A histogram of these values.
 LatencyHistogram histogram_of(const std::vector<us>& values) {
     LatencyHistogram histogram;
     for (const us value : values) {
@@ -21,12 +21,12 @@ LatencyHistogram histogram_of(const std::vector<us>& values) {
     return histogram;
 }
 
-/// Whether `found` stands for `exact`: not below it, and at most 1.6 % above.
+/// Whether `found` is not below `exact`, and at most 1.6 % above it.
 bool stands_for(us found, us exact) {
     return found >= exact && 1000 * (found - exact) <= 16 * exact;
 }
 
-/// The values from 0 to nine hours where a bucket could begin or end, and one more either side.
+/// All values from 0 to nine hours at which a bucket could begin or end, and their neighbours.
 std::vector<us> values_at_bounds() {
     std::vector<us> values;
     for (us value = 0us; value < 2048us; ++value) {
@@ -47,7 +47,7 @@ std::vector<us> values_at_bounds() {
 
 }  // namespace
 
-TEST_CASE("Every latency up to nine hours is known to 1.6 %") {
+TEST_CASE("Every latency up to nine hours has an error of at most 1.6 %") {
     for (const us value : values_at_bounds()) {
         // Beside a larger value: quantile(0.5) is then the bucket's own end, which max() can't
         // mend.
@@ -57,14 +57,14 @@ TEST_CASE("Every latency up to nine hours is known to 1.6 %") {
     }
 }
 
-TEST_CASE("A latency below 128 us is known exactly") {
+TEST_CASE("A latency below 128 us is exact") {
     for (us value = 0us; value < 128us; ++value) {
         CAPTURE(value.count());
         REQUIRE(histogram_of({value, 1s}).quantile(0.5) == value);
     }
 }
 
-TEST_CASE("The bucket of a longer latency never ends before that of a shorter one") {
+TEST_CASE("A longer latency's bucket never ends before a shorter one's") {
     us last = 0us;
     std::vector<us> values = values_at_bounds();
     std::sort(values.begin(), values.end());
@@ -76,7 +76,7 @@ TEST_CASE("The bucket of a longer latency never ends before that of a shorter on
     }
 }
 
-TEST_CASE("The quantiles of 1 to 1000 ms are where they should be") {
+TEST_CASE("The quantiles of 1 to 1000 ms are right") {
     std::vector<us> values;
     for (int ms = 1000; ms >= 1; --ms) {
         values.push_back(std::chrono::milliseconds{ms});
@@ -92,7 +92,7 @@ TEST_CASE("The quantiles of 1 to 1000 ms are where they should be") {
     }
 }
 
-TEST_CASE("A quantile is the smallest value that so large a share does not exceed") {
+TEST_CASE("A quantile is the smallest value that the fraction of values does not exceed") {
     // Values below 128 us are kept exactly, so that one rank too many or too few is seen.
     std::vector<us> values;
     for (us value = 1us; value <= 100us; ++value) {
@@ -133,7 +133,7 @@ TEST_CASE("No quantile is above the largest value") {
     }
 }
 
-TEST_CASE("The mean is exact, whatever the buckets") {
+TEST_CASE("The mean is exact") {
     CHECK(histogram_of({1us, 2us, 6us}).mean() == 3us);
     CHECK(histogram_of({1'000'001us, 1'000'002us}).mean().count() == 1'000'001.5);
     CHECK(histogram_of({-5us, 1us}).mean().count() == 0.5);
@@ -158,7 +158,7 @@ TEST_CASE("A latency below zero counts as zero") {
     CHECK(histogram_of({-7us}).max() == 0us);
 }
 
-TEST_CASE("A latency above nine hours counts as long, and as the largest if it is") {
+TEST_CASE("A latency above nine hours is counted in the last bucket") {
     const LatencyHistogram histogram = histogram_of({1us, 10h, 1000h, us::max()});
     CHECK(histogram.count() == 4);
     CHECK(histogram.quantile(0.25) == 1us);
@@ -166,7 +166,7 @@ TEST_CASE("A latency above nine hours counts as long, and as the largest if it i
     CHECK(histogram.quantile(1.0) == us::max());
 }
 
-TEST_CASE("Every value recorded is counted") {
+TEST_CASE("Every recorded value is counted") {
     LatencyHistogram histogram;
     for (std::uint64_t n = 0; n < 100'000; ++n) {
         REQUIRE(histogram.count() == n);

@@ -11,13 +11,13 @@ namespace {
 
 using Result = ResponseParser::Result;
 
-/// What a parser made of a stream, until it wanted more or gave up.
+/// The results of parsing a stream.
 struct Reading {
     std::vector<ReceivedResponse> responses;
     Result last = Result::need_more;
 };
 
-/// Feeds the bytes in pieces of that size, and then the stream's end if there is one to come.
+/// Feeds the bytes in pieces of that size, then the end of the stream if the server closes.
 Reading read_in_pieces(std::string_view bytes, std::size_t piece, bool ends) {
     Reading reading;
     ResponseParser parser;
@@ -37,7 +37,7 @@ Reading read_in_pieces(std::string_view bytes, std::size_t piece, bool ends) {
     return reading;
 }
 
-/// Reads the stream in one piece, and checks that in small ones it says the same.
+/// Parses the stream in one piece, and checks that small pieces give the same results.
 Reading read(std::string_view bytes, bool ends = false) {
     const Reading whole = read_in_pieces(bytes, bytes.size(), ends);
     for (const std::size_t piece : {1U, 2U, 3U, 7U}) {
@@ -84,13 +84,13 @@ TEST_CASE("A body ends where Content-Length says") {
     CHECK(only(read(empty_response("Content-Length: 0\r\n"))).body.empty());
 }
 
-TEST_CASE("A body is any bytes, those that look like an end of head among them") {
+TEST_CASE("A body may be any bytes, even the end of a head") {
     const std::string body{"\r\n\r\n\0HTTP/1.1 200 OK\r\n\r\n\xff", 25};
     const Reading reading = read("HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n" + body);
     CHECK(only(reading).body == body);
 }
 
-TEST_CASE("A chunked body is put together") {
+TEST_CASE("A chunked body is decoded") {
     const Reading reading = read(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
         "5\r\nhello\r\n7;a=b\r\n, world\r\n0\r\nX-Trailer: 1\r\n\r\n");
@@ -99,7 +99,7 @@ TEST_CASE("A chunked body is put together") {
     CHECK(reading.last == Result::need_more);
 }
 
-TEST_CASE("Chunks go before a length, and only the last coding frames") {
+TEST_CASE("Transfer-Encoding overrides Content-Length, and only the final coding frames the body") {
     const std::string chunks = "1\r\nx\r\n0\r\n\r\n";
     CHECK(only(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" +
                     chunks))
@@ -110,7 +110,7 @@ TEST_CASE("Chunks go before a length, and only the last coding frames") {
           chunks);
 }
 
-TEST_CASE("What is no chunk is malformed") {
+TEST_CASE("Invalid chunks are malformed") {
     for (const char* chunks : {"x\r\n", "5\r\nhello world\r\n", "5 \r\nhello\r\n", "-1\r\n"}) {
         CAPTURE(chunks);
         const Reading reading =
@@ -132,7 +132,7 @@ TEST_CASE("A body without a length ends with the connection") {
     CHECK(!only(read_to_end("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n")).keep_alive);
 }
 
-TEST_CASE("204 and 304 have no body, whatever they say of one") {
+TEST_CASE("204 and 304 have no body, even with a Content-Length") {
     for (const char* status : {"204 No Content", "304 Not Modified"}) {
         for (const char* field : {"", "Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n"}) {
             CAPTURE(status, field);
@@ -145,7 +145,7 @@ TEST_CASE("204 and 304 have no body, whatever they say of one") {
     }
 }
 
-TEST_CASE("Interim responses are read over") {
+TEST_CASE("Interim responses are skipped") {
     const std::string interim =
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     CHECK(read(interim).responses.empty());
@@ -158,7 +158,7 @@ TEST_CASE("Interim responses are read over") {
     CHECK(read_to_end(interim).last == Result::malformed);
 }
 
-TEST_CASE("Responses that arrive together come out one by one") {
+TEST_CASE("Responses that arrive together are returned one by one") {
     const Reading reading = read(
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: 1\r\n\r\none"
         "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
@@ -188,7 +188,7 @@ TEST_CASE("A field is found in any letter case, and its value is trimmed") {
     CHECK(ReceivedResponse{}.field("Date").empty());
 }
 
-TEST_CASE("The connection stays open where version and Connection say so") {
+TEST_CASE("The version and the Connection field decide whether the connection stays open") {
     const auto kept = [](std::string_view version, std::string_view fields) {
         return only(read(empty_response(fields, version))).keep_alive;
     };
@@ -204,7 +204,7 @@ TEST_CASE("The connection stays open where version and Connection say so") {
     CHECK(kept("HTTP/1.0", "Connection: Keep-Alive\r\n"));
 }
 
-TEST_CASE("What begins with no status line is malformed") {
+TEST_CASE("A response without a status line is malformed") {
     for (const char* line :
          {"", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 2x0 OK", "HTTP/1.1 099 Low",
           "HTTP/1.1 2000 OK", "HTTP/1.1 200OK", "HTTP/1.1  200 OK", "HTTP/1.x 200 OK",
@@ -217,13 +217,13 @@ TEST_CASE("What begins with no status line is malformed") {
     }
 }
 
-TEST_CASE("A status line needs no reason") {
+TEST_CASE("A status line needs no reason phrase") {
     CHECK(only(read("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n")).status == 200);
     CHECK(only(read("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n")).status == 200);
     CHECK(only(read_to_end("HTTP/1.1 200\r\n\r\n")).status == 200);
 }
 
-TEST_CASE("A length that is none is malformed") {
+TEST_CASE("An invalid Content-Length is malformed") {
     for (const char* fields :
          {"Content-Length:\r\n", "Content-Length: -1\r\n", "Content-Length: +1\r\n",
           "Content-Length: 1x\r\n", "Content-Length: 0x1\r\n", "Content-Length: 1 1\r\n",
@@ -237,7 +237,7 @@ TEST_CASE("A length that is none is malformed") {
     }
 }
 
-TEST_CASE("A line that is no field is malformed") {
+TEST_CASE("An invalid field line is malformed") {
     for (const char* line : {"no colon", ": no name", "a name: b", "Name : b", "Name: \x01"}) {
         CAPTURE(line);
         const Reading reading = read(empty_response(std::string{line} + "\r\n"));
@@ -245,14 +245,14 @@ TEST_CASE("A line that is no field is malformed") {
     }
 }
 
-TEST_CASE("A head without an end is given up at 64 KiB") {
+TEST_CASE("A head over 64 KiB is malformed") {
     const std::string start = "HTTP/1.1 200 OK\r\nX: ";
     const std::string fits = start + std::string(64 * 1024 - start.size(), 'x');
     CHECK(read_in_pieces(fits, 1024, false).last == Result::need_more);
     CHECK(read_in_pieces(fits + "x", 1024, false).last == Result::malformed);
 }
 
-TEST_CASE("A connection that ends before the response does has cut it short") {
+TEST_CASE("A response that the connection's end truncates is malformed") {
     for (const char* bytes : {
              "",
              "HTTP/1.1 200 OK\r\n",

@@ -18,14 +18,14 @@
 
 namespace unfreeze {
 
-/// One schedule's worth of a program: threads, and the question whether all went well, which is
-/// asked when they have ended; an empty answer is a yes.
+/// A program for one schedule: its threads, and a check that runs when they have ended. The check
+/// returns the fault in words, or an empty text.
 struct Program {
     struct Thread {
         std::string name;
         std::function<void()> body;
-        /// It does as the thread before it does, names aside. The other of the two is then always
-        /// the first to take a step: the rest are the same schedules with the names exchanged.
+        /// The thread does the same as the thread before it. Then that one always takes the first
+        /// step of the two, because the other schedules are the same with the names exchanged.
         bool twin = false;
     };
     std::vector<Thread> threads;
@@ -33,15 +33,15 @@ struct Program {
 };
 
 struct Exploration {
-    std::size_t schedules = 0;       // that ran to their end
-    std::string fault;               // of the last of them; empty where there was none
+    std::size_t schedules = 0;       // that ran to the end
+    std::string fault;               // of the last schedule; empty if it had none
     std::vector<std::string> steps;  // that led to the fault
 };
 
 class ExplorerCondition;
 
-/// Takes the place of std::mutex. On threads that are not a program's, it and the condition do
-/// nothing: there a program is made and asked for faults, with nobody beside it.
+/// Replaces std::mutex. It and the condition do nothing on the thread that constructs and checks a
+/// program, because no program thread runs meanwhile.
 class ExplorerMutex {
 public:
     void lock();
@@ -52,7 +52,7 @@ private:
     bool held_ = false;
 };
 
-/// Takes the place of std::condition_variable. It wakes no thread but a chosen one, in any order.
+/// Replaces std::condition_variable. The search chooses which thread a notification wakes.
 class ExplorerCondition {
 public:
     void wait(std::unique_lock<ExplorerMutex>& lock);
@@ -61,24 +61,24 @@ public:
 };
 
 /// Runs a program in every order in which its threads could run, and stops at the first fault. The
-/// threads are real, but hand a baton around: one runs, up to its next point, and there the search
-/// chooses whose step is next. Each schedule starts the program afresh, follows the one before up
-/// to the last choice that has an alternative, takes that, and goes on from there (depth first).
+/// threads are real, but only the one that holds the baton runs. At its next point, the search
+/// chooses the thread of the next step. Each schedule starts the program again, repeats the last
+/// schedule up to its last choice with an untried alternative, takes that, and continues (depth
+/// first).
 ///
-/// The points are: before a mutex is locked, before a wait (the mutex is still held, so that what
-/// does without it gets between a check and the wait), before a notification, and pause(). What
-/// lies between two points must touch only what is the thread's own, or what the mutexes guard;
-/// behind pause(), anything.
+/// The points are: before a lock, before a wait (with the mutex still held, so that a thread
+/// without it can run between a check and the wait), before a notification, and pause(). Between
+/// two points a thread may access only its own data and what the mutexes guard; after pause(),
+/// anything.
 ///
-/// Two neighbouring steps that touch nothing in common give the same in either order, so one order
-/// is enough. "Sleep sets" (Godefroid 1996) see to that: an alternative that has been tried is left
-/// out of what follows the next one, until a step comes that has something in common with it. They
-/// miss no state. A notification has nothing in common but with what is done to its condition; any
-/// other step is taken to touch all that the mutexes guard.
+/// Two adjacent steps without common data give the same result in either order, so one order is
+/// enough. "Sleep sets" (Godefroid 1996) find these: a tried alternative is not tried again until a
+/// step has data in common with it. They miss no state. A notification has data in common only with
+/// steps on the same condition. All other steps count as accesses to everything that mutexes guard.
 class Explorer {
 public:
-    /// `make` makes the same program each time. A schedule holds at most so many wake-ups that
-    /// nobody asked for, which the standard allows: nobody may be hurt by them, or depend on them.
+    /// `make` makes the same program each time. A schedule has at most `spurious_max` spurious
+    /// wake-ups, which the standard allows: the program must neither break on them nor need them.
     explicit Explorer(std::function<Program()> make, std::size_t spurious_max = 0)
         : make_(std::move(make)), spurious_max_(spurious_max) {}
     ~Explorer();
@@ -87,11 +87,11 @@ public:
 
     Exploration explore();
 
-    /// A point for what the calling thread does next without a mutex.
+    /// A point before something that the calling thread does without a mutex.
     static void pause() { reach(State::pausing, nullptr, nullptr); }
 
-    /// How often mutexes have been locked, by all threads; and, counted from 1 among those, the
-    /// calling thread's last lock and its first one after the first `before`. 0 if there is none.
+    /// The number of locks by all threads so far; and, counted from 1 among them, the calling
+    /// thread's last lock, and its first lock after the first `before` locks. 0 if there is none.
     static std::size_t locks() { return self_->explorer->locks_; }
     static std::size_t last_lock() { return self_->locks.empty() ? 0 : self_->locks.back(); }
     static std::size_t first_lock(std::size_t before) {
@@ -144,9 +144,9 @@ private:
         std::size_t taken = 0;
     };
 
-    struct Abandoned {};  // unwinds a thread whose schedule is over
+    struct Abandoned {};  // unwinds a thread at the end of its schedule
 
-    static constexpr std::size_t steps_max = 1000;  // of one schedule
+    static constexpr std::size_t steps_max = 1000;  // per schedule
 
     static void reach(State state, ExplorerMutex* mutex, ExplorerCondition* condition);
     static bool in_common(const Choice& a, const Choice& b);
@@ -163,17 +163,17 @@ private:
     const std::function<Program()> make_;
     const std::size_t spurious_max_;
     std::vector<std::unique_ptr<Thread>> threads_;
-    std::binary_semaphore home_{0};  // the baton is back with search()
+    std::binary_semaphore home_{0};  // search() has the baton again
     std::vector<Fork> path_;
     Exploration found_;
 
-    // Of the schedule that runs:
+    // The current schedule:
     std::size_t depth_ = 0;         // forks passed
     std::vector<Choice> sleeping_;  // need not be tried
     std::size_t spurious_ = 0;      // wake-ups so far
     std::size_t locks_ = 0;
-    bool over_ = false;   // whoever gets the baton unwinds
-    bool known_ = false;  // over early: whatever could follow has been tried
+    bool over_ = false;   // the thread that gets the baton unwinds
+    bool known_ = false;  // over early, because all that could follow has been tried
 };
 
 inline Explorer::~Explorer() {
@@ -186,7 +186,7 @@ inline Explorer::~Explorer() {
 
 inline Exploration Explorer::explore() {
     std::thread{[this] {
-        // One processor for this thread and those that it starts: a baton is handed over faster.
+        // All threads on one processor, which passes the baton faster.
         cpu_set_t processors;
         CPU_ZERO(&processors);
         CPU_SET(static_cast<std::size_t>(sched_getcpu()), &processors);
@@ -241,7 +241,7 @@ inline void Explorer::run(const Program& program) {
     }
 }
 
-/// A thread of the program's, and of the next schedule's.
+/// Runs one thread of the program, and of each later schedule's.
 inline void Explorer::work(Thread& self) {
     self_ = &self;
     for (self.baton.acquire(); self.body; self.baton.acquire()) {
@@ -259,7 +259,7 @@ inline void Explorer::work(Thread& self) {
     }
 }
 
-/// The calling thread says what it does next, and does it once it has been chosen.
+/// Announces the calling thread's next step, and returns when the search has chosen it.
 inline void Explorer::reach(State state, ExplorerMutex* mutex, ExplorerCondition* condition) {
     if (self_ == nullptr) {
         return;
@@ -278,10 +278,9 @@ inline void Explorer::reach(State state, ExplorerMutex* mutex, ExplorerCondition
     }
 }
 
-/// Whose turn it is, its step having been taken as far as it is the explorer's; null where the
-/// schedule is over.
+/// Chooses and performs the next step, and returns its thread; null at the end of the schedule.
 inline Explorer::Thread* Explorer::next() {
-    if (over_) {  // they unwind one after the other
+    if (over_) {  // the threads unwind one after the other
         for (const auto& thread : threads_) {
             if (thread->state != State::ended) {
                 return thread.get();
@@ -290,7 +289,7 @@ inline Explorer::Thread* Explorer::next() {
         return nullptr;
     }
     while (found_.fault.empty()) {
-        // Up to its first point a thread touches but its own: no order need be chosen.
+        // Before its first point a thread accesses only its own data, so any order will do.
         for (const auto& thread : threads_) {
             if (thread->state == State::fresh) {
                 thread->state = State::running;
@@ -322,11 +321,11 @@ inline Explorer::Thread* Explorer::next() {
     return nullptr;
 }
 
-/// The steps that could be next; none where the schedule ends here, well or not.
+/// The possible next steps; none if the schedule ends here, with or without a fault.
 inline std::vector<Explorer::Choice> Explorer::options() {
     std::vector<Choice> choices;
     std::vector<Choice> spurious;
-    std::string left;  // those that have not ended
+    std::string left;  // threads that have not ended
     for (const auto& thread : threads_) {
         if (thread->state == State::ended) {
             continue;
@@ -357,7 +356,7 @@ inline std::vector<Explorer::Choice> Explorer::options() {
     return choices;
 }
 
-/// Who could be woken by a thread's notification.
+/// The threads that a thread's notification could wake.
 inline std::vector<Explorer::Thread*> Explorer::sleepers_of(const Thread& thread) const {
     std::vector<Thread*> sleepers;
     for (const auto& other : threads_) {
@@ -368,7 +367,7 @@ inline std::vector<Explorer::Thread*> Explorer::sleepers_of(const Thread& thread
     return sleepers;
 }
 
-/// Takes a step, as far as it is the explorer's. Whether its thread is to go on.
+/// Performs the explorer's part of a step. Returns whether its thread continues.
 inline bool Explorer::perform(const Choice& choice) {
     Thread& thread = *choice.thread;
     ++thread.steps;
@@ -384,7 +383,7 @@ inline bool Explorer::perform(const Choice& choice) {
             thread.state = State::asleep;
             return false;
         case State::asleep:
-            found_.steps.push_back(thread.name + " wakes up unasked");
+            found_.steps.push_back(thread.name + " wakes up spuriously");
             ++spurious_;
             thread.state = State::locking;
             return false;
@@ -407,7 +406,7 @@ inline bool Explorer::perform(const Choice& choice) {
     return true;
 }
 
-/// Whether it could matter which of two steps comes first.
+/// Whether the order of two steps could matter.
 inline bool Explorer::in_common(const Choice& a, const Choice& b) {
     const auto guarded = [](State state) {
         return state == State::pausing || state == State::locking || state == State::waiting;
@@ -419,14 +418,14 @@ inline bool Explorer::in_common(const Choice& a, const Choice& b) {
     const State x = a.thread->state;
     const State y = b.thread->state;
     return a.thread == b.thread || (guarded(x) && guarded(y)) ||
-           (x == State::asleep && y == State::asleep) ||  // there may be one wake-up left
+           (x == State::asleep && y == State::asleep) ||  // only one spurious wake-up may be left
            (condition(*a.thread) != nullptr && condition(*a.thread) == condition(*b.thread));
 }
 
 inline void ExplorerMutex::lock() { Explorer::reach(Explorer::State::locking, this, nullptr); }
 
 inline void ExplorerCondition::wait(std::unique_lock<ExplorerMutex>& lock) {
-    assert(Explorer::self_ != nullptr);  // nobody could wake it
+    assert(Explorer::self_ != nullptr);  // no thread could wake it
     Explorer::reach(Explorer::State::waiting, lock.mutex(), this);
 }
 

@@ -4,7 +4,7 @@
 
 #include "stage05_backpressure/model_check/queue_programs.hpp"
 
-// Puts the queue, as it was compiled, through the programs; exit status 1 at the first fault.
+// Runs all programs on the compiled queue. Exits with 1 at the first fault.
 int main() {
     for (const unfreeze::QueueProgram& program : unfreeze::queue_programs()) {
         const unfreeze::Exploration found = unfreeze::explore(program);

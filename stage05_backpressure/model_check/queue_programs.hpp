@@ -12,26 +12,25 @@
 #include "stage05_backpressure/bounded_queue.hpp"
 #include "stage05_backpressure/model_check/explorer.hpp"
 
-// Small programs that put the queue through every order in which their threads could run.
+// Small programs that use the queue; the explorer runs each in every order of its threads.
 namespace unfreeze {
 
-/// So many threads of each kind. Where somebody closes, poppers pop until they are told of the end;
-/// where nobody does, each pops its share of what is pushed, and must get it: a close would wake
-/// who should have been woken before.
+/// The number of threads of each kind. With a closer, poppers pop until the end. Without one, each
+/// pops its share of the items and must get it, because a close would hide a missing wake-up.
 struct QueueProgram {
     std::string name;
     std::size_t capacity = 1;
     int pushers = 0;
-    int items = 1;       // from each pusher
-    bool tries = false;  // pushers do not wait: each item is tried once
+    int items = 1;       // per pusher
+    bool tries = false;  // pushers call try_push once for each item
     int poppers = 0;
     int closers = 0;
-    std::size_t known_poppers = 0;  // that the queue is told of: each may add to its room
-    bool pauses = false;            // what close does without the mutex is a step of its own
-    std::size_t spurious_max = 0;   // wake-ups that nobody asked for
+    std::size_t known_poppers = 0;  // `poppers` of the queue's constructor
+    bool pauses = false;            // a point before close
+    std::size_t spurious_max = 0;   // spurious wake-ups per schedule
 };
 
-/// Which item is none: what an item becomes when it is moved from.
+/// The number of an item that has been moved from.
 inline constexpr int no_item = 0;
 
 struct QueueItem {
@@ -44,10 +43,10 @@ struct QueueItem {
     int number;
 };
 
-/// A queue, what is asked of it, and whether the answers were right: they must be those of a queue
-/// that is asked one thing at a time, in the order in which the operations held the mutex last. So
-/// no item is lost or comes twice, all keep their order, nothing gets in once the queue is closed,
-/// and the end is told once all is out.
+/// A queue, its operations, and a check of their results. They must be those of sequential
+/// operations, in the order in which the operations held the mutex last (linearizability). So no
+/// item is lost, duplicated or reordered, no item is accepted after close, and pop ends when the
+/// queue is drained.
 class QueueRun {
 public:
     QueueRun(std::size_t capacity, std::size_t poppers)
@@ -61,12 +60,11 @@ public:
         const bool kept = item.number == number;  // NOLINT(bugprone-use-after-move): if refused
         record(before,
                {thread, tries ? Kind::try_push : Kind::push, number,
-                words(status) +
-                    (kept || status == PushStatus::success ? "" : ", and the item is lost")});
+                words(status) + (kept || status == PushStatus::success ? "" : ", but moved from")});
         return status;
     }
 
-    /// Whether there was an item.
+    /// Returns whether there was an item.
     bool pop(const std::string& thread) {
         const std::size_t before = Explorer::locks();
         const std::optional<QueueItem> item = queue_.pop();
@@ -80,7 +78,7 @@ public:
         record(before, {thread, Kind::close, no_item, "closed"});
     }
 
-    /// The first wrong answer in words; empty if there is none.
+    /// The first wrong result in words; empty if there is none.
     std::string fault() {
         std::stable_sort(operations_.begin(), operations_.end(),
                          [](const auto& a, const auto& b) { return a.place < b.place; });
@@ -106,7 +104,7 @@ public:
             }
             if (answer != due) {
                 return thread + (kind == Kind::pop ? ", popping" : ", pushing " + words(item)) +
-                       ": the answer is " + answer + " and should be " + due;
+                       ": the result is " + answer + ", expected " + due;
             }
         }
         return queue_.size() == items.size() ? "" : "size() is wrong";
@@ -124,8 +122,8 @@ private:
         std::size_t place = 0;  // ... and its last one
     };
 
-    /// For how many items the queue has room when the mutex is locked for the place-th time: for
-    /// one more for each popper that waits then, as far as the queue was told of poppers.
+    /// The queue's capacity when the mutex is locked for the place-th time: one more for each
+    /// popper that waits then, up to the known poppers.
     std::size_t room_at(std::size_t place) const {
         const auto waiting =
             std::count_if(operations_.begin(), operations_.end(), [place](const Operation& other) {
@@ -141,7 +139,7 @@ private:
     }
     static std::string words(int item) { return "item " + std::to_string(item); }
 
-    /// One that took no lock has its place behind those locked before it.
+    /// An operation without a lock comes after all earlier locks.
     void record(std::size_t locks_before, Operation operation) {
         operation.first = Explorer::first_lock(locks_before);
         operation.place = std::max(locks_before, Explorer::last_lock());
@@ -150,7 +148,7 @@ private:
 
     BoundedQueue<QueueItem, ExplorerMutex, ExplorerCondition> queue_;
     const std::size_t poppers_;
-    std::vector<Operation> operations_;  // the explorer's threads run one at a time
+    std::vector<Operation> operations_;  // not guarded: the explorer's threads run one at a time
 };
 
 inline Exploration explore(const QueueProgram& program) {
@@ -172,7 +170,7 @@ inline Exploration explore(const QueueProgram& program) {
             }
         });
         const int items = program.pushers * program.items;
-        // A popper that is never told of the end stops one pop later, which fault() sees.
+        // If pop never ends, the popper stops one pop later, and fault() reports it.
         const int pops = program.closers > 0 ? items + 1 : items / std::max(1, program.poppers);
         add("popper", program.poppers, [pops, run](const std::string& name, int) {
             for (int i = 0; i < pops && run->pop(name); ++i) {
@@ -189,7 +187,7 @@ inline Exploration explore(const QueueProgram& program) {
     return Explorer{make, program.spurious_max}.explore();
 }
 
-/// All of them, the cheap ones first.
+/// All programs, the cheap ones first.
 inline std::vector<QueueProgram> queue_programs() {
     return {
         {.name = "1 popper, close", .poppers = 1, .closers = 1, .pauses = true},
