@@ -17,9 +17,8 @@ Overloaded(Lambdas...) -> Overloaded<Lambdas...>;
 /// The same value, in a variant that has more alternatives.
 template <typename Wider, typename Variant>
 Wider widen(Variant&& variant) {
-    return std::visit(
-        [](auto&& value) -> Wider { return std::forward<decltype(value)>(value); },
-        std::forward<Variant>(variant));
+    return std::visit([](auto&& value) -> Wider { return std::forward<decltype(value)>(value); },
+                      std::forward<Variant>(variant));
 }
 
 }  // namespace unfreeze
