@@ -50,7 +50,7 @@ refused "gate: unknown fault 'fly'; choose one of: pass, split, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
 refused "lab: soak takes --minutes N and --sanitize *" soak --minutes none
-refused "matrix: --spawn needs --stage: *" matrix --spawn true
+refused "matrix: --spawn needs --stage *" matrix --spawn true
 refused "lab: unknown part 'all'; choose one of: request, event, session" fuzz all
 refused "lab: fuzz takes a part and --seconds N, got 'event --seconds'" fuzz event --seconds
 refused "lab: no C++ file has a path that begins with 'stages'" lint stages

@@ -41,7 +41,8 @@ std::vector<path> stages() {
 }
 
 std::vector<Room> rooms() {
-    std::vector<Room> rooms{{"common", {}}, {"common/http", {}}, {"common/net", {"common"}}};
+    std::vector<Room> rooms{
+        {"common", {}}, {"common/http", {"common"}}, {"common/net", {"common"}}};
     std::vector<std::string> above{"common", "common/http", "common/net"};
     rooms.push_back({"clients/probe", above});
     for (const char* const name : {"clients/claims", "clients/faults", "clients/measure"}) {

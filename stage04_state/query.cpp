@@ -1,11 +1,8 @@
 #include "stage04_state/query.hpp"
 
-#include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <utility>
 
+#include "common/json.hpp"
 #include "common/variant.hpp"
 
 namespace unfreeze {
@@ -52,15 +49,7 @@ std::variant<Event, BalanceQuery, Response> route(Members members, UserLimit& us
 }
 
 Response balance_response(const std::string& user, std::int64_t balance) {
-    rapidjson::StringBuffer body;
-    rapidjson::Writer<rapidjson::StringBuffer> writer{body};
-    writer.StartObject();
-    writer.Key("user");
-    writer.String(user.data(), static_cast<rapidjson::SizeType>(user.size()));
-    writer.Key("balance");
-    writer.Int64(balance);
-    writer.EndObject();
-    return {.status = 200, .body = {body.GetString(), body.GetSize()}};
+    return {.body = JsonObject{}.add("user", user).add("balance", balance).text()};
 }
 
 Response too_many_users_response() {
@@ -68,7 +57,7 @@ Response too_many_users_response() {
 }
 
 Response accepted_response(std::int64_t balance) {
-    return {.status = 200, .body = fmt::format(R"({{"status":"accepted","balance":{}}})", balance)};
+    return {.body = JsonObject{}.add("status", "accepted").add("balance", balance).text()};
 }
 
 }  // namespace unfreeze

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -10,6 +8,7 @@
 #include <string_view>
 
 #include "common/http/message.hpp"
+#include "common/json.hpp"
 #include "stage04_state/balances.hpp"
 #include "stage04_state/query.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
@@ -22,7 +21,7 @@ inline Response accepted_response() { return {.status = 202, .body = R"({"status
 /// 503: the server did nothing and will do nothing; the client may retry after a second.
 inline Response rejected_response(std::string_view reason) {
     return {.status = 503,
-            .body = fmt::format(R"({{"status":"rejected","reason":"{}"}})", reason),
+            .body = JsonObject{}.add("status", "rejected").add("reason", reason).text(),
             .fields = "Retry-After: 1\r\n"};
 }
 

@@ -94,7 +94,7 @@ void LockReport::print_lines(const std::stop_token& stop) {
     auto second_begin = clock::now();
     std::string lines;
     std::unique_lock lock{mutex_};
-    while (!stop.stop_requested()) {
+    while (!stop.stop_requested() || !pending_.empty()) {
         const auto second_end = second_begin + std::chrono::seconds{1};
         line_added_.wait_until(lock, stop, second_end, [this] { return !pending_.empty(); });
         if (const auto now = clock::now(); now >= second_end) {

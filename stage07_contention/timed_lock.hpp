@@ -34,8 +34,7 @@ public:
 
 private:
     const typename Clock::time_point asked_ = Clock::now();
-    std::unique_lock<Mutex>
-        lock_;  // locked between the two reads: members are initialised in order
+    std::unique_lock<Mutex> lock_;  // initialised between the two reads of the clock
     const typename Clock::time_point locked_ = Clock::now();
     typename Clock::time_point released_ = locked_;
 };

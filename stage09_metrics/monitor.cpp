@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "common/json.hpp"
 #include "common/variant.hpp"
 
 namespace unfreeze {
@@ -110,14 +111,18 @@ Response page_response() {
             .content_type = "text/html; charset=utf-8"};
 }
 
-std::string to_json(const Snapshot& reading) {
-    return fmt::format(R"({{"received":{},"processed":{},"dropped":{},"pending":{}}})",
-                       reading.received, reading.processed, reading.dropped, reading.pending());
+std::string to_json(const Snapshot& events) {
+    return JsonObject{}
+        .add("received", events.received)
+        .add("processed", events.processed)
+        .add("dropped", events.dropped)
+        .add("pending", events.pending())
+        .text();
 }
 
-std::string to_line(const Snapshot& reading) {
-    return fmt::format("received={} processed={} dropped={} pending={}", reading.received,
-                       reading.processed, reading.dropped, reading.pending());
+std::string to_line(const Snapshot& events) {
+    return fmt::format("received={} processed={} dropped={} pending={}", events.received,
+                       events.processed, events.dropped, events.pending());
 }
 
 std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {

@@ -17,7 +17,7 @@
 #include "clients/claims/stage_loads.hpp"
 #include "clients/probe/account.hpp"
 #include "clients/probe/connection.hpp"
-#include "clients/probe/json.hpp"
+#include "common/json.hpp"
 #include "clients/probe/overload.hpp"
 #include "clients/probe/server_options.hpp"
 #include "common/command_line.hpp"

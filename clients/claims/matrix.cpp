@@ -15,7 +15,7 @@
 
 #include "clients/claims/trial.hpp"
 #include "clients/probe/course.hpp"
-#include "clients/probe/json.hpp"
+#include "common/json.hpp"
 #include "clients/probe/process.hpp"
 #include "common/command_line.hpp"
 #include "common/csv.hpp"

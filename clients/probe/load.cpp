@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "clients/probe/connection.hpp"
-#include "clients/probe/json.hpp"
+#include "common/json.hpp"
 #include "common/http/response_parser.hpp"
 #include "common/net/spawn.hpp"
 

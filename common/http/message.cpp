@@ -1,14 +1,13 @@
 #include "common/http/message.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
 
 #include "common/http/grammar.hpp"
+#include "common/json.hpp"
 
 namespace unfreeze {
 namespace {
@@ -50,20 +49,12 @@ std::string_view Request::path() const {
 
 Response error_response(int status, std::string_view reason, std::string_view detail,
                         std::string_view fields) {
-    rapidjson::StringBuffer body;
-    rapidjson::Writer<rapidjson::StringBuffer> json{body};
-    const auto add = [&](const char* key, std::string_view value) {
-        json.Key(key);
-        json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    };
-    json.StartObject();
-    add("status", "error");
-    add("reason", reason);
+    JsonObject body;
+    body.add("status", "error").add("reason", reason);
     if (!detail.empty()) {
-        add("detail", detail);
+        body.add("detail", detail);
     }
-    json.EndObject();
-    return {.status = status, .body = {body.GetString(), body.GetSize()}, .fields = fields};
+    return {.status = status, .body = body.text(), .fields = fields};
 }
 
 void append_response(std::string& out, const Response& response, const Request& request,

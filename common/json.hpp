@@ -9,12 +9,12 @@
 
 namespace unfreeze {
 
-/// A JSON object, written one member after another.
+/// A JSON object (RFC 8259), written one member after another.
 class JsonObject {
 public:
     JsonObject() { writer_.StartObject(); }
 
-    /// Replaces each byte that is not UTF-8, which a server may send, by U+FFFD.
+    /// Replaces each byte that is not valid UTF-8 by U+FFFD.
     JsonObject& add(std::string_view name, std::string_view text);
 
     JsonObject& add(std::string_view name, std::integral auto number) {

@@ -1,4 +1,4 @@
-#include "clients/probe/json.hpp"
+#include "common/json.hpp"
 
 #include <rapidjson/encodings.h>
 #include <rapidjson/memorystream.h>
