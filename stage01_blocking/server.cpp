@@ -26,8 +26,8 @@ Options parse_options(int argc, char** argv) {
 
 Response work(std::string_view body);
 
-/// Reads one request, answers it and closes. The shortcut taken: whatever comes before an empty
-/// line is a head, and what it says about the body's length is believed. Stage 3 stops believing.
+/// Reads one request, responds and closes. Shortcut: it takes everything before an empty line as
+/// the head, and trusts the head's Content-Length. Stage 3 validates both.
 void handle(Socket socket) {
     try {
         std::string bytes;
@@ -39,7 +39,7 @@ void handle(Socket socket) {
         const std::string response = to_bytes(work(std::string_view{bytes}.substr(head, body)));
         asio::write(socket, asio::buffer(response));
     } catch (const asio::system_error&) {
-        // The client has left, or the connection broke: its own affair, and the end of it.
+        // The client has left, or the connection broke. Only this client is affected.
     }
 }
 
@@ -52,7 +52,7 @@ void accept_all(Listener& listener) {
 
 // ---- work -------------------------------------------------------------------------------------
 
-/// What a request asks for: here, to hear itself.
+/// Echoes the body.
 Response work(std::string_view body) {
     return {.status = 200, .body = std::string{body}, .content_type = "application/octet-stream"};
 }

@@ -32,7 +32,7 @@ struct Members {
     std::optional<std::string> user;
     std::optional<std::string> action;
     std::optional<std::int64_t> amount;
-    std::optional<std::string> type;  // not part of an event; empty if it is not a string
+    std::optional<std::string> type;  // for the queries of stage 4; empty if it is not a string
     bool duplicate_type = false;
 
     /// Whether these are all the members of an event. Further members do not matter.

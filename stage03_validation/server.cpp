@@ -28,14 +28,14 @@ Options parse_options(int argc, char** argv) {
 
 // ---- handle -----------------------------------------------------------------------------------
 
-/// What all sessions share.
+/// The state that all sessions share.
 struct Server {
     const Options& options;
 };
 
 Response work(const Event& event);
 
-/// Makes the response to each of the messages that a request may be.
+/// Makes the response to a request, which is one of these messages.
 Response answer(const Request& request) {
     auto message = route(request);
     const Overloaded respond{

@@ -16,7 +16,7 @@ std::variant<Event, BalanceQuery, EventError> message_from(Members members) {
         return EventError{"duplicate member 'type'"};
     }
     if (members.type != "balance") {
-        return EventError{"member 'type' must be 'balance', or be left out"};
+        return EventError{"unknown 'type' of query"};
     }
     if (!members.user) {
         return EventError{"member 'user' is missing"};

@@ -68,7 +68,7 @@ TEST_CASE("An event of one user too many is refused, and a query never is") {
 }
 
 TEST_CASE("What is neither is told what it lacks") {
-    const std::string type = "error: member 'type' must be 'balance', or be left out";
+    const std::string type = "error: unknown 'type' of query";
     CHECK(read(R"({"type":"balances","user":"a"})") == type);
     CHECK(read(R"({"type":"","user":"a"})") == type);
     CHECK(read(R"({"type":null,"user":"a"})") == type);

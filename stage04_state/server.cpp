@@ -33,7 +33,7 @@ Options parse_options(int argc, char** argv) {
 
 // ---- handle -----------------------------------------------------------------------------------
 
-/// What all sessions share.
+/// The state that all sessions share.
 struct Server {
     const Options& options;
     asio::io_context& io;
@@ -44,15 +44,15 @@ struct Server {
 
 awaitable<Response> work(const Event& event, Server& server);
 
-/// Makes the response to each of the messages that a request may be.
+/// Makes the response to a request, which is one of these messages.
 awaitable<Response> answer(const Request& request, Server& server) {
     auto message = route(request, server.users);
     const Overloaded respond{
         [&](const Event& event) { return work(event, server); },
-        [&](const BalanceQuery& query) -> awaitable<Response> {
-            co_return balance_response(query.user, balance_of(server.balances, query.user));
+        [&](const BalanceQuery& query) {
+            return ready(balance_response(query.user, balance_of(server.balances, query.user)));
         },
-        [](const Response& refusal) -> awaitable<Response> { co_return refusal; },
+        [](const Response& refusal) { return ready(refusal); },
     };
     co_return co_await std::visit(respond, message);
 }

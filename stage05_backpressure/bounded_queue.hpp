@@ -95,6 +95,7 @@ public:
         return size_;
     }
 
+    // For the gauges of stage 9.
     std::size_t capacity() const { return capacity_; }
 
     /// How many waiting poppers get an item beyond the capacity.
@@ -116,7 +117,7 @@ private:
         return item;
     }
 
-    mutable Mutex mutex_;  // guards all but the conditions, and is never held while notifying
+    mutable Mutex mutex_;  // guards all but the conditions; not held by a notifying thread
     Condition not_empty_;  // poppers wait here,
     Condition not_full_;   // and pushers here: one notification never wakes the wrong kind
     const std::size_t capacity_;

@@ -52,8 +52,12 @@ inline std::chrono::steady_clock::time_point& queries_wait_from() {
     return moment;
 }
 
-/// How long the calling thread's next query may wait.
+/// Called before a query may wait for a lock. For stage 6, whose I/O threads have wake-ups to send.
+inline thread_local void (*before_query_wait)() = [] {};
+
+/// How long the calling thread's next query may wait. Call it right before the wait.
 inline std::chrono::milliseconds query_wait() {
+    before_query_wait();
     return std::chrono::steady_clock::now() < queries_wait_from() ? std::chrono::milliseconds{0}
                                                                   : query_wait_max;
 }

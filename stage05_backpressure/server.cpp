@@ -39,7 +39,7 @@ Options parse_options(int argc, char** argv) {
 
 // ---- handle -----------------------------------------------------------------------------------
 
-/// What all sessions share.
+/// The state that all sessions share.
 struct Server {
     const Options& options;
     asio::io_context& io;
@@ -50,7 +50,7 @@ struct Server {
     Balances balances{options.state.users_max};
 };
 
-/// Makes the response to each of the messages that a request may be.
+/// Makes the response to a request, which is one of these messages.
 Response answer(const Request& request, Server& server) {
     auto message = route(request, server.users);
     const Overloaded respond{

@@ -19,7 +19,6 @@ public:
     /// The first context, which accepts connections on the thread that calls run(). Implicit, so
     /// that a listener or a limit is constructed as it is from a single io_context.
     operator asio::io_context&() { return contexts_.front(); }
-    asio::io_context& first() { return contexts_.front(); }
 
     /// The context for the next connection, round robin. Call it from one thread.
     asio::io_context& next() {
@@ -32,7 +31,7 @@ public:
     /// rethrows the exception. When it returns or throws, all coroutines have been destroyed.
     void run();
 
-    /// Ends run(), from any thread.
+    /// For stage 10: ends run(), from any thread.
     void stop();
 
 private:

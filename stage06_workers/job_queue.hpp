@@ -30,6 +30,8 @@ public:
     PushStatus push(Job&& job) { return queue_.push(std::move(job)); }
     [[nodiscard]] std::optional<Job> pop() { return queue_.pop(); }
     void close() { queue_.close(); }
+
+    // For the gauges of stage 9.
     std::size_t size() const { return queue_.size(); }
     std::size_t capacity() const { return queue_.capacity(); }
     std::size_t poppers() const { return queue_.poppers(); }

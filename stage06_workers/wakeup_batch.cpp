@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "stage05_backpressure/responses.hpp"
+
 namespace unfreeze {
 namespace {
 
@@ -12,11 +14,13 @@ thread_local WakeupBatch* batch_of_this_thread = nullptr;
 WakeupBatch::WakeupBatch(asio::io_context& io) : io_{io} {
     assert(current() == nullptr);
     batch_of_this_thread = this;
+    before_query_wait = flush;
 }
 
 WakeupBatch::~WakeupBatch() {
     send();
     batch_of_this_thread = nullptr;
+    before_query_wait = [] {};
 }
 
 WakeupBatch* WakeupBatch::current() { return batch_of_this_thread; }

@@ -90,6 +90,21 @@ TEST_CASE("Many pending wake-ups are sent before the loop iteration ends") {
     CHECK(taker.takes(280));
 }
 
+TEST_CASE("An I/O thread sends its pending wake-ups before a balance query waits for a lock") {
+    Taker taker{100};
+    asio::io_context io{1};
+    const WakeupBatch batch{io};
+    bool woken = false;
+    asio::post(io, [&] {
+        std::timed_mutex mutex;
+        taker.push(1);
+        balance_response("alice", Balances{}, mutex);
+        woken = taker.takes(1);
+    });
+    io.run();
+    CHECK(woken);
+}
+
 TEST_CASE("An I/O thread sends its pending wake-ups before it waits itself") {
     Taker taker{2};
     asio::io_context io{1};

@@ -66,10 +66,10 @@ public:
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
-    /// The number of jobs whose work threw an exception. The worker logs it and pops the next job.
+    /// For tests: the number of jobs whose work threw. The worker logs that and pops the next job.
     std::uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
 
-    /// Waits until all workers have ended, which they do once the queue is closed and drained.
+    /// For stage 10: waits until all workers have ended, which they do once the queue is drained.
     /// Returns false if the deadline passes or a stop is requested first.
     bool wait_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop) {
         std::unique_lock lock{mutex_};

@@ -55,7 +55,7 @@ private:
 /// its lines are lost.
 class LockReport {
 public:
-    /// The caller ends the server, and calls print_total() then.
+    /// For stage 10, which ends the server itself, and calls print_total() then.
     LockReport();
 
     /// SIGINT and SIGTERM end the process: it prints the [total] line and dies of the signal, or

@@ -47,7 +47,7 @@ Options parse_options(int argc, char** argv) {
 
 // ---- handle -----------------------------------------------------------------------------------
 
-/// What all sessions share.
+/// The state that all sessions share.
 struct Server {
     const Options& options;
     IoThreads& io;
@@ -59,7 +59,7 @@ struct Server {
     LockReport report{io};
 };
 
-/// Makes the response to each of the messages that a request may be.
+/// Makes the response to a request, which is one of these messages.
 Response answer(const Request& request, Server& server) {
     auto message = route(request, server.users);
     const Overloaded respond{

@@ -31,8 +31,8 @@ template <typename Lock = std::unique_lock<std::timed_mutex>>
 class ShardedMap {
 public:
     /// The number of shards is a power of two and constant, because to move names between shards
-    /// would need a lock around the whole map. Each shard reserves space for its share of
-    /// names_max, because a shard that grows moves all of its names under its lock.
+    /// would need a lock around the whole map. Each shard reserves space for an average
+    /// share of names_max, because a shard that grows moves all of its names under its lock.
     explicit ShardedMap(std::size_t shards, std::size_t names_max = 0) : shards_(shards) {
         assert(std::has_single_bit(shards));
         for (Shard& shard : shards_) {

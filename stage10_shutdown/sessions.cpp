@@ -1,8 +1,11 @@
 #include "stage10_shutdown/sessions.hpp"
 
+#include <cassert>
+
 namespace unfreeze {
 
 Sessions::Entry::Entry(Sessions& sessions, Session& session) : sessions_{sessions} {
+    assert(session.get_executor().running_in_this_thread());
     const std::lock_guard lock{sessions_.mutex_};
     id_ = ++sessions_.last_id_;
     sessions_.open_.emplace(id_, Open{session});

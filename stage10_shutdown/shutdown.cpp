@@ -47,7 +47,7 @@ void Shutdown::listen() {
         if (!first) {
             first = steady_clock::now();
             first_.release();
-        } else if (steady_clock::now() >= *first + same_wish) {
+        } else if (steady_clock::now() >= *first + duplicate_window) {
             second_.request_stop();
         }
     }

@@ -21,33 +21,33 @@ inline void add_options(CommandLine& command_line, DrainOptions& options) {
     command_line.add("--drain-seconds", options.seconds, 0, 86'400, "time to finish in");
 }
 
-/// Waits for SIGINT and SIGTERM, which end nothing by themselves any more. It has a thread for
-/// that, which does nothing else and is there whatever the others wait for.
+/// Turns SIGINT and SIGTERM into a graceful shutdown: they no longer end the process. A thread of
+/// its own waits for them, so it notices them whatever the other threads do.
 class Shutdown {
 public:
-    /// Takes both signals from this thread and from all that it starts from here on: so it is the
-    /// first part of a server to be made, and from one thread.
+    /// Blocks both signals in this thread and in all threads that it starts later. So construct it
+    /// first, before other threads exist.
     Shutdown();
 
-    /// Ends the thread. The signals stay blocked: what comes later is the second half of a wish
-    /// that has been fulfilled.
+    /// Ends the thread. The signals stay blocked, because a late duplicate of the first one must
+    /// not end the process.
     ~Shutdown();
 
     Shutdown(const Shutdown&) = delete;
     Shutdown& operator=(const Shutdown&) = delete;
 
-    /// Waits for the first of them, and says when that was.
+    /// Waits for the first signal, and returns the time.
     steady_clock::time_point wait() {
         first_.acquire();
         return steady_clock::now();
     }
 
-    /// Asked to stop by a second one, which says that its sender won't wait. One that comes within
-    /// `same_wish` of the first is not a second: `timeout`, or Ctrl+C through a wrapper, sends a
-    /// signal to a process and to its group, so that one wish comes twice.
+    /// Stopped by a second signal, whose sender does not want to wait for the drain. A signal
+    /// within `duplicate_window` of the first is a duplicate: `timeout`, or Ctrl+C through a
+    /// wrapper, sends one signal to the process and to its group.
     std::stop_token second() const { return second_.get_token(); }
 
-    static constexpr std::chrono::milliseconds same_wish{500};
+    static constexpr std::chrono::milliseconds duplicate_window{500};
 
 private:
     void listen();
@@ -55,15 +55,15 @@ private:
     std::binary_semaphore first_{0};
     std::stop_source second_;
     std::atomic<bool> over_ = false;
-    std::jthread thread_;  // started last, when all that it uses is there
+    std::jthread thread_;  // last member: the thread uses all others
 };
 
-/// The latest moment for the last answers to reach their clients: a second from now, or the
-/// deadline.
+/// The time until which sessions may send their last responses: a second from now, but not after
+/// the deadline.
 steady_clock::time_point flush_deadline(steady_clock::time_point deadline);
 
-/// Prints the last figures, and gives the process's exit status: 0, or 1 if events are lost. If
-/// nobody takes the figures within a second, ends the process with 1.
+/// Prints the final counts, and returns the exit status: 0, or 1 if accepted events are lost. If
+/// the output takes no more text for a second, it ends the process with 1.
 int report_final_counts(LockReport& report, const Snapshot& events);
 
 }  // namespace unfreeze

@@ -35,13 +35,13 @@ TEST_CASE("The first signal ends the wait, and the second all patience") {
     CHECK(!stops_within(shutdown.second(), 20ms));
     kill(getpid(), second);  // the same wish, unless this thread has slept for so long
     const bool at_once = stops_within(shutdown.second(), 20ms);
-    CHECK((!at_once || steady_clock::now() >= start + Shutdown::same_wish));
+    CHECK((!at_once || steady_clock::now() >= start + Shutdown::duplicate_window));
     const auto deadline = steady_clock::now() + 10s;
     while (!stops_within(shutdown.second(), 20ms) && steady_clock::now() < deadline) {
         kill(getpid(), second);
     }
     CHECK(shutdown.second().stop_requested());
-    CHECK(steady_clock::now() >= start + Shutdown::same_wish);
+    CHECK(steady_clock::now() >= start + Shutdown::duplicate_window);
 }
 
 TEST_CASE("The second half of one wish ends no server that has already ended well") {

@@ -28,7 +28,7 @@ struct Response {
     std::string body;
     std::string_view fields = {};  // more field lines, each with its CRLF: "Allow: POST\r\n"
     std::string_view content_type = "application/json";
-    bool close = false;  // close the connection, even if the client would keep it
+    bool close = false;  // for stage 10: closes the connection, even if the client would keep it
 };
 
 /// {"status":"error","reason":REASON,"detail":DETAIL}, without the detail if it is empty.

@@ -21,6 +21,12 @@ using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
+/// A result that is there already, for a caller that awaits one.
+template <typename T>
+awaitable<T> ready(T result) {
+    co_return result;
+}
+
 /// asio::io_context, except that run() leaves no coroutine suspended. Asio destroys suspended
 /// coroutines only with the context, which is after the objects that they refer to.
 class IoContext : public asio::io_context {

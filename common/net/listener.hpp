@@ -41,10 +41,12 @@ public:
     /// The port that it listens on, also if the options asked for 0.
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
-    /// The descriptor of the listening socket, which stays this object's.
+    /// For clients/measure/floor.cpp: the descriptor of the listening socket, which stays this
+    /// object's.
     int native_handle() { return acceptor_.native_handle(); }
 
-    /// Stops listening: the kernel refuses clients, and a pending async_accept() never returns.
+    /// For stage 10: stops listening. The kernel refuses clients, and a pending async_accept()
+    /// never returns.
     void close();
 
 private:
