@@ -8,6 +8,7 @@
 
 #include "common/catch.hpp"
 #include "stage05_backpressure/bounded_queue.hpp"
+#include "stage05_backpressure/responses.hpp"
 
 using namespace unfreeze;
 using namespace std::chrono_literals;
