@@ -136,7 +136,7 @@ done
 [[ ! -e $misfit/apt-get && ! -e $misfit/sudo ]] || failed "a command other than tour, test and setup installs packages"
 
 # Only a terminal gets colours, help fits 80 columns, and standard output and error keep their order.
-shows '*new part: *$ diff -u *stage01_blocking/server.cpp stage02_async/server.cpp*--- stage01*' diff 2
+shows '*new part: *$ diff -u *stage02_async/server.cpp stage03_validation/server.cpp*--- stage02*' diff 3
 [[ $(NO_COLOR=1 script -qec './lab diff 2' /dev/null) != *$'\e'* ]] || failed "NO_COLOR: ./lab diff 2 is coloured"
 [[ $(script -qec 'env -u NO_COLOR ./lab diff 2' /dev/null) == *$'\e'* ]] || failed "./lab diff 2 is not coloured on a terminal"
 mkdir -p "$misfit/half [a pair" && cp lab dependencies.txt "$misfit/half [a pair"
