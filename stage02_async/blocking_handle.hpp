@@ -8,8 +8,8 @@
 
 namespace unfreeze {
 
-/// Stage 1's handling of one client, for the two programs beside this file: reads one request,
-/// waiting in the thread that calls, answers it with its own body and closes.
+/// Handles one client as stage 1 does, for the two programs beside this file: reads one request,
+/// answers it with its own body, and closes the connection. Blocks the calling thread meanwhile.
 inline void handle(Socket socket) {
     try {
         std::string bytes;
@@ -22,7 +22,7 @@ inline void handle(Socket socket) {
             {.body = bytes.substr(head, body), .content_type = "application/octet-stream"});
         asio::write(socket, asio::buffer(response));
     } catch (const asio::system_error&) {
-        // The client has left, or the connection broke: its own affair, and the end of it.
+        // A disconnect is not a server error: only this connection ends.
     }
 }
 

@@ -1,5 +1,5 @@
-// The first alternative to coroutines: a thread for each connection. Silent clients are harmless,
-// and each of them costs a thread.
+// The first alternative to coroutines: a thread for each connection. Silent clients delay no other
+// client, but each of them costs a thread.
 #include <fmt/format.h>
 
 #include <asio.hpp>
@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     add_options(command_line, options);
     command_line.parse(argc, argv);
 
-    start_notices();  // while there is a thread left
+    start_notices();  // before connections can use up the threads
     asio::io_context io;
     Listener listener{io, options};
     for (;;) {
@@ -25,8 +25,9 @@ int main(int argc, char** argv) {
         try {
             std::thread{handle, std::move(socket)}.detach();
         } catch (const std::system_error& error) {
-            // No thread to be had: this client is let go, the others are served on.
-            notice(fmt::format("a client turned away: {}", error.code().message()));
+            // The system starts no more threads. Only this connection closes.
+            notice(fmt::format("connection closed, because no thread could start: {}",
+                               error.code().message()));
         }
     }
 }

@@ -1,5 +1,5 @@
-// The second alternative to coroutines: a fixed number of threads. As many silent clients as it has
-// threads freeze it.
+// The second alternative to coroutines: a fixed number of threads. If there are as many silent
+// clients as threads, the server is frozen.
 #include <asio.hpp>
 #include <semaphore>
 

@@ -10,8 +10,9 @@ const Clock& Clock::steady() {
     return clock;
 }
 
-/// Looks at the clock when the timer fires. Its allocator keeps Asio from giving it a block that
-/// was somebody else's and too large, for as long as the connection lives.
+/// Checks the clock when the timer fires. Asio would reuse a freed block of memory for this
+/// handler, even one that is much too large, and the handler keeps its block while the connection
+/// is open. This allocator always takes a new block.
 struct Deadline::Handler {
     using allocator_type = std::pmr::polymorphic_allocator<std::byte>;
     allocator_type get_allocator() const { return {}; }

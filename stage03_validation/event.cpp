@@ -27,8 +27,8 @@ bool holds_lone_surrogate(std::string_view text) {
     return false;
 }
 
-/// What is wrong with the JSON: RapidJSON's message, except where that has a backslash, and for the
-/// one error that a handler reports without a message.
+/// Describes the error in the JSON with RapidJSON's message. Two errors get another one: that
+/// message has a backslash, or a handler stopped the reader without a message.
 std::string_view phrase(rapidjson::ParseErrorCode code) {
     switch (code) {
         case rapidjson::kParseErrorStringUnicodeEscapeInvalidHex:
@@ -39,7 +39,7 @@ std::string_view phrase(rapidjson::ParseErrorCode code) {
     }
 }
 
-/// An allocator for RapidJSON, which would use a null pointer.
+/// An allocator that throws if no memory is left. RapidJSON would use the null pointer.
 struct ThrowingAllocator : rapidjson::CrtAllocator {
     void* Malloc(std::size_t bytes) {
         void* const block = rapidjson::CrtAllocator::Malloc(bytes);
@@ -51,8 +51,8 @@ struct ThrowingAllocator : rapidjson::CrtAllocator {
 };
 using Pool = rapidjson::MemoryPoolAllocator<ThrowingAllocator>;
 
-/// Handles the events of RapidJSON's reader, which reads in situ, and keeps the members that
-/// decide. A handler returns false to stop the reader, with the reason in `error`.
+/// Handles the events of RapidJSON's reader, which reads in situ, and keeps the members of an event
+/// or a query. A handler returns false to stop the reader, with the reason in `error`.
 class MembersReader {
 public:
     bool Null() { return value("null"); }
@@ -179,10 +179,10 @@ std::variant<Members, EventError> parse_members(std::string_view json) {
     // Iterative, because a client could overflow the stack of a recursive reader.
     constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
                                rapidjson::kParseValidateEncodingFlag;
-    // A copy, whose strings are unescaped in place. Small bodies and the reader's stack fit in
-    // here; the allocator takes more memory only for larger ones.
-    alignas(std::max_align_t) std::array<char, 1024> room;
-    Pool allocator{room.data(), room.size()};
+    // The reader unescapes strings in place, in a copy of the text. A small copy and the reader's
+    // stack fit in this buffer; the allocator takes more memory only for larger ones.
+    alignas(std::max_align_t) std::array<char, 1024> buffer;
+    Pool allocator{buffer.data(), buffer.size()};
     char* const text = static_cast<char*>(allocator.Malloc(json.size() + 1));
     *std::copy(json.begin(), json.end(), text) = '\0';
     rapidjson::InsituStringStream stream{text};

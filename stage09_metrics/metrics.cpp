@@ -14,14 +14,14 @@ Snapshot EventCounters::read(int attempts_max) const {
     return last;
 }
 
-/// What was counted behind an event's receipt is read before it: whoever sees the one sees the
-/// other.
+/// Reads `received` last: each event is counted as received before it is counted as processed or
+/// dropped, so a reader that sees the later count also sees the earlier one.
 Snapshot EventCounters::read_once() const {
-    Snapshot reading;
-    reading.processed = processed.read();
-    reading.dropped = dropped.read();
-    reading.received = received.read();
-    return reading;
+    Snapshot snapshot;
+    snapshot.processed = processed.read();
+    snapshot.dropped = dropped.read();
+    snapshot.received = received.read();
+    return snapshot;
 }
 
 void Metrics::count_refusal(const Response& refusal) {

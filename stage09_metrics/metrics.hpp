@@ -49,13 +49,14 @@ private:
 /// All metrics of a server. Any thread may count, and none waits.
 struct Metrics {
     EventCounters events;
-    Counter invalid;      // requests that were malformed, too large, too slow or cut off
+    Counter invalid;      // requests: malformed, too large, too slow, cut off, or 404 or 405
     Gauge connections;    // open
     Gauge busy;           // workers with a job
     Histogram queued;     // from accepted to popped by a worker
     Histogram processed;  // from accepted to processed
 
-    /// Counts a refused request: with 503 it is an event that is dropped as soon as it comes.
+    /// Counts a refused request. With 503, it is an event that is received and dropped; with any
+    /// other status, such as 400, 404 or 405, it is invalid.
     void count_refusal(const Response& refusal);
 };
 

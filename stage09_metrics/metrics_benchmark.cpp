@@ -128,11 +128,11 @@ std::uint64_t measure_readings(const char* name, std::size_t threads, const auto
         const auto until = steady_clock::now() + std::chrono::seconds{1};
         const double started = thread_nanoseconds();
         while (++readings % 100 > 0 || steady_clock::now() < until) {
-            const Snapshot reading = read(events);
-            const bool less_than_none = reading.processed > reading.received;
+            const Snapshot snapshot = read(events);
+            const bool less_than_none = snapshot.processed > snapshot.received;
             negative += less_than_none ? 1 : 0;
-            too_many += !less_than_none && reading.pending() > threads ? 1 : 0;
-            most = std::max(most, reading.pending());
+            too_many += !less_than_none && snapshot.pending() > threads ? 1 : 0;
+            most = std::max(most, snapshot.pending());
         }
         const double nanoseconds = (thread_nanoseconds() - started) / static_cast<double>(readings);
         fmt::print("{:<15} {:>7} {:>9} {:>8} {:>8} {:>20} {:>7.1f}\n", name, threads, readings,

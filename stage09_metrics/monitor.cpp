@@ -11,10 +11,10 @@
 namespace unfreeze {
 namespace {
 
-/// When this process started. It never changes, so it tells one process from the next.
+/// The start time of this process. It is constant, so a change of it shows a restart.
 const std::chrono::system_clock::time_point process_start = std::chrono::system_clock::now();
 
-/// A client's browser is to run what the page brings along, and to load nothing else.
+/// The browser may run the page's own script and styles, and may load data only from this server.
 constexpr std::string_view page_fields =
     "Cache-Control: no-cache\r\n"
     "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; "
@@ -29,8 +29,8 @@ public:
         fmt::format_to(end(), "unfreeze_{} {}\n", name, value);
     }
 
-    /// Prometheus wants each bucket to hold all that is smaller, too, and the last one to be the
-    /// count: it is made of them, so that it always is.
+    /// Prometheus requires that each bucket includes all smaller ones, and that the last one equals
+    /// the count. So the count is the sum of the buckets that were read.
     void add(std::string_view name, std::string_view help, const Histogram& histogram) {
         head(name, "histogram", help);
         const auto counts = histogram.read();
@@ -128,31 +128,32 @@ std::string to_line(const Snapshot& events) {
 std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     const Snapshot events = metrics.events.read();
     ExpositionWriter text;
-    text.add("events_received_total", "counter", "Events that came.", events.received);
-    text.add("events_processed_total", "counter", "Events that have been worked on.",
-             events.processed);
-    text.add("events_dropped_total", "counter", "Events refused, as there was no room for them.",
-             events.dropped);
+    text.add("events_received_total", "counter", "Events received.", events.received);
+    text.add("events_processed_total", "counter", "Events processed.", events.processed);
+    text.add("events_dropped_total", "counter", "Events rejected with 503.", events.dropped);
     text.add("events_pending", "gauge", "Events accepted and not yet processed.", events.pending());
     text.add("requests_invalid_total", "counter",
-             "Requests that made no sense, were too long, too slow or cut off.",
+             "Requests that were malformed, too large, too slow or cut off, or had a wrong path "
+             "or method.",
              metrics.invalid.read());
     text.add("connections_open", "gauge", "Connections being served.", metrics.connections.read());
-    text.add("queue_depth", "gauge",
-             "Events in the queue: for each idle worker one more than its capacity.",
+    text.add("queue_depth", "gauge", "Events in the queue. Each idle worker adds one to the limit.",
              gauges.queue.size());
-    text.add("queue_capacity", "gauge", "Events that may wait.", gauges.queue.capacity());
-    text.add("workers", "gauge", "Threads that work on events.", gauges.queue.poppers());
-    text.add("workers_busy", "gauge", "Workers that have an event in hand.", metrics.busy.read());
-    text.add("draining", "gauge", "1 while the server finishes, and takes no more events.",
+    text.add("queue_capacity", "gauge",
+             "Maximum number of events in the queue while all workers are busy.",
+             gauges.queue.capacity());
+    text.add("workers", "gauge", "Worker threads.", gauges.queue.poppers());
+    text.add("workers_busy", "gauge", "Workers that are processing an event.", metrics.busy.read());
+    text.add("draining", "gauge", "1 while the server drains and rejects new events, otherwise 0.",
              gauges.draining ? 1 : 0);
-    text.add("queue_wait_seconds", "Time that events have waited for a worker.", metrics.queued);
-    text.add("event_duration_seconds", "Time from an event's acceptance to the end of its work.",
+    text.add("queue_wait_seconds", "Time that events waited for a worker.", metrics.queued);
+    text.add("event_duration_seconds", "Time from accepting an event to the end of its processing.",
              metrics.processed);
-    // Prometheus' own name for it, which its functions and dashboards know.
+    // This name is a convention of Prometheus, so it has no prefix.
     return text.take() +
            fmt::format(
-               "# HELP process_start_time_seconds When the server started, as Unix time.\n"
+               "# HELP process_start_time_seconds Start time of the server, in seconds of Unix "
+               "time.\n"
                "# TYPE process_start_time_seconds gauge\n"
                "process_start_time_seconds {:.3f}\n",
                std::chrono::duration<double>{process_start.time_since_epoch()}.count());

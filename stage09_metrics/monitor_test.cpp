@@ -57,9 +57,9 @@ std::vector<std::string> lines_of(const std::string& text) {
 }  // namespace
 
 TEST_CASE("The four numbers, as an answer and as a line, add up") {
-    const Snapshot reading{.received = 10, .processed = 4, .dropped = 1};
-    CHECK(to_json(reading) == R"({"received":10,"processed":4,"dropped":1,"pending":5})");
-    CHECK(to_line(reading) == "received=10 processed=4 dropped=1 pending=5");
+    const Snapshot snapshot{.received = 10, .processed = 4, .dropped = 1};
+    CHECK(to_json(snapshot) == R"({"received":10,"processed":4,"dropped":1,"pending":5})");
+    CHECK(to_line(snapshot) == "received=10 processed=4 dropped=1 pending=5");
 }
 
 TEST_CASE("A query for metrics gets them, and another body is not taken for one") {

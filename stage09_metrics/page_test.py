@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Opens the page of a server in a headless Chromium and checks that it shows what the server counts.
+"""Opens a server's page in a headless Chromium and checks that it shows the server's counters.
 
-    page_test.py SERVER_COMMAND...           load, rest, phone, dark theme, keyboard
-    page_test.py --drain SERVER_COMMAND...   SIGTERM while the queue is full; it must take some seconds to drain
+    page_test.py SERVER_COMMAND...           load, polling, phone, dark theme, keyboard
+    page_test.py --drain SERVER_COMMAND...   SIGTERM while events are queued; the drain must take some seconds
 
-Exits with 0; with 1 and a sentence on what was expected and what was there; with 77 where there is no Chromium,
-or with 1 for that, too, where UNFREEZE_BROWSER=required is set.
+Exits with 0 on success, and with 1 and a sentence on failure. Without Chromium it exits with 77, or with 1 if
+UNFREEZE_BROWSER=required is set.
 """
 import concurrent.futures, contextlib, fcntl, http.client, http.server, json, os, re
 import shutil, signal, subprocess, sys, tempfile, threading, time
 
-PATIENCE_S = 15   # for one condition
-OVERALL_S = 60    # for all of it: an alarm ends whatever lasts longer
+TIMEOUT_S = 15    # for one condition
+OVERALL_S = 60    # for the whole test: an alarm ends a longer one
 EVENT = json.dumps({"user": "u1", "action": "buy", "amount": 1})
 ROWS = {"received": "events_received_total", "processed": "events_processed_total", "dropped": "events_dropped_total",
         "pending": "events_pending", "invalid": "requests_invalid_total", "queue-depth": "queue_depth",
@@ -20,19 +20,19 @@ ROWS = {"received": "events_received_total", "processed": "events_processed_tota
 
 def expect(what, is_right, actual):
     if not is_right:
-        sys.exit(f"page_test.py: expected {what}, was {actual}")   # this is status 1
+        sys.exit(f"page_test.py: expected {what}, was {actual}")   # exits with 1
 
 
 def wait_for(what, see, is_right):
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not is_right(seen := see()):
-        expect(f"{what} within {PATIENCE_S} s", time.monotonic() < end, repr(seen))
+        expect(f"{what} within {TIMEOUT_S} s", time.monotonic() < end, repr(seen))
         time.sleep(0.05)
     return seen
 
 
 def end_group(process):
-    for number in (signal.SIGTERM, signal.SIGKILL):   # the second for children that outlive the first
+    for number in (signal.SIGTERM, signal.SIGKILL):   # SIGKILL ends children that SIGTERM did not end
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, number)
             process.wait(5)
@@ -55,7 +55,7 @@ class Server:
             return answer.status, answer.read().decode()
 
     def load(self, least, most=5000):
-        """Posts `least` events, and more until one is refused or there were `most`. Returns the statuses."""
+        """Posts `least` events, and more until one is rejected or `most` are posted. Returns the statuses."""
         statuses = []
         with concurrent.futures.ThreadPoolExecutor(20) as threads:
             while len(statuses) < least or 503 not in statuses and len(statuses) < most:
@@ -65,7 +65,7 @@ class Server:
 
 
 def proxy(server, prefix, ends):
-    """Serves what `server` serves under `prefix`, and nothing else, as a reverse proxy does. Returns its address."""
+    """Starts a reverse proxy that serves the server's paths under `prefix` only. Returns its address."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             status, text = (404, "") if not self.path.startswith(prefix) else \
@@ -85,7 +85,7 @@ def proxy(server, prefix, ends):
 
 
 class Browser:
-    """Chromium, told what to do over a pair of pipes: JSON messages that each end with a zero byte."""
+    """Chromium, controlled over a pair of pipes by JSON messages that each end with a zero byte."""
 
     def __init__(self, program, directory, ends):
         commands, self.commands = os.pipe()
@@ -145,7 +145,7 @@ class Browser:
             self.tell("Input.dispatchKeyEvent", type=what, key=key, windowsVirtualKeyCode=code, text=typed)
 
     def happened(self, method):
-        self.run("0")   # whatever came before its answer has been read then
+        self.run("0")   # reads all messages before its response
         return [event["params"] for event in self.events if event.get("method") == method]
 
     def requests(self):
@@ -214,10 +214,10 @@ def check_drain(server, browser):
     wait_for("events pending", lambda: browser.text("pending"), lambda seen: seen not in ("–", "0"))
     server.process.send_signal(signal.SIGTERM)
     browser.wait_for("state", "draining")
-    sentence = re.compile(r"Draining: [\d,]+ events? left, no new ones are taken\.")
+    sentence = re.compile(r"Draining: [\d,]+ events? left\. New events are rejected\.")
     expect("'Draining: N events left, ...'", sentence.fullmatch(seen := browser.text("banner")), seen)
     browser.wait_for("state", "ended")
-    browser.wait_for("banner", "The server has ended.")
+    browser.wait_for("banner", "The server has exited.")
     wait_for("the server's exit", server.process.poll, lambda code: code is not None)
 
 
@@ -225,7 +225,7 @@ def main(arguments):
     drains = arguments[:1] == ["--drain"]
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not program:
-        print("SKIPPED, NOTHING TESTED: no Chromium here (./lab setup browser)")
+        print("SKIPPED, NOTHING TESTED: Chromium is missing (./lab setup browser)")
         return 1 if os.environ.get("UNFREEZE_BROWSER") == "required" else 77
     signal.signal(signal.SIGALRM, lambda *_: expect(f"an end within {OVERALL_S} s", False, "still busy"))
     with contextlib.ExitStack() as ends:
@@ -238,7 +238,7 @@ def main(arguments):
         browser.wait_for("state", "live")
         if drains:
             check_drain(server, browser)
-            print("the page shows the server draining, and its end")
+            print("the page shows that the server drains, and that it has exited")
         else:
             check_numbers(server, browser)
             check_requests(browser)
@@ -246,7 +246,7 @@ def main(arguments):
             check_keyboard(browser)
             check_console(browser)
             check_prefix(server, browser, ends)
-            print("the page shows what the server counts, asks once a second, can be read and paused, "
+            print("the page shows the server's counters, polls once a second, is readable, can be paused, "
                   "and works under a proxy's prefix")
     return 0
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# What /metrics says, before those whom it is for: promtool checks it, and a Prometheus scrapes it.
-# Usage: prometheus_test.sh DIRECTORY_OF_PROGRAMS. Exit status 77: a tool is missing, nothing was tested.
+# Checks /metrics with promtool, and lets a Prometheus scrape it.
+# Usage: prometheus_test.sh DIRECTORY_OF_PROGRAMS. Exits with 77 if a tool is missing and nothing was tested.
 set -euo pipefail
 bin=$1
-[[ ${2-} == bounded ]] || exec timeout --kill-after=5 55 "$0" "$bin" bounded # it ends all that it has started
+[[ ${2-} == bounded ]] || exec timeout --kill-after=5 55 "$0" "$bin" bounded # timeout ends all processes of this test
 
 command -v prometheus >/dev/null && command -v promtool >/dev/null ||
-    { echo "SKIPPED: no prometheus here (apt install prometheus)"; exit 77; }
-command -v curl >/dev/null || { echo "SKIPPED: no curl here (apt install curl)"; exit 77; }
+    { echo "SKIPPED, NOTHING TESTED: prometheus is missing (apt install prometheus)"; exit 77; }
+command -v curl >/dev/null || { echo "SKIPPED, NOTHING TESTED: curl is missing (./lab setup)"; exit 77; }
 
 work=$(mktemp -d)
 server= prometheus=
 clean_up() {
-    kill $server $prometheus 2>/dev/null || true # unquoted: those that there are
-    wait $server $prometheus 2>/dev/null || true # Prometheus writes into $work until it is gone
+    kill $server $prometheus 2>/dev/null || true # unquoted: either may be empty
+    wait $server $prometheus 2>/dev/null || true # Prometheus writes to $work until it exits
     rm -rf "$work"
 }
 trap clean_up EXIT
@@ -24,7 +24,7 @@ failed() {
     exit 1
 }
 
-# within SECONDS COMMAND…: has the command tried until it succeeds.
+# within SECONDS COMMAND...: repeats the command until it succeeds.
 within() {
     local end=$((SECONDS + $1))
     until "${@:2}"; do
@@ -33,7 +33,7 @@ within() {
     done
 }
 
-# listens LOG PATTERN: sets $address to what the line that matches ends with.
+# listens LOG PATTERN: sets $address to the first group of the pattern in the line that matches.
 listens() {
     address=$(sed -nE "s/$2/\1/p" "$1")
     [[ -n $address ]]
@@ -50,11 +50,11 @@ for ((i = 0; i < sent; ++i)); do
 done
 curl -sS -m 5 -o "$work/answer" -d 'no event' "$url/"
 
-# promtool says what it does not like, also where it lets it pass.
+# promtool prints problems even if it exits with 0.
 curl -sS -m 5 -o "$work/metrics" "$url/metrics"
-said=$(promtool check metrics <"$work/metrics" 2>&1) || failed "promtool refuses: $said"
+said=$(promtool check metrics <"$work/metrics" 2>&1) || failed "promtool fails: $said"
 [[ -z $said ]] || failed "promtool complains: $said"
-echo "ok: promtool has nothing to say about $(grep -c '^# TYPE' "$work/metrics") metrics"
+echo "ok: promtool reports no problem in $(grep -c '^# TYPE' "$work/metrics") metrics"
 
 cat >"$work/prometheus.yml" <<END
 global:
@@ -71,7 +71,7 @@ prometheus=$!
 within 10 listens "$work/prometheus.log" '^.*msg="Listening on".* address=([0-9.:]+).*$' ||
     failed "no Prometheus: $(cat "$work/prometheus.log")"
 
-# knows METRIC VALUE: Prometheus has scraped it, and tells it so.
+# knows METRIC VALUE: a query to Prometheus returns this value.
 knows() {
     answer=$(curl -sS -m 2 -G --data-urlencode "query=$1" "http://$address/api/v1/query" 2>&1) || true
     [[ $answer == *'"value":['*",\"$2\"]"* ]]
@@ -81,6 +81,6 @@ for metric in unfreeze_events_{received,processed}_total unfreeze_requests_inval
     unfreeze_event_duration_seconds_count; do
     value=$sent
     [[ $metric != *invalid* ]] || value=1
-    within 30 knows $metric $value || failed "$metric is not $value, but: $answer"
+    within 30 knows $metric $value || failed "$metric: expected $value, got: $answer"
     echo "ok: Prometheus knows $metric: $value"
 done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# hardened_test.sh PROGRAM: whether a program is what the release preset's flags are to make of it.
+# hardened_test.sh PROGRAM: checks that the release preset's hardening flags took effect in the program.
 set -euo pipefail
 program=$1
 
-# shows FLAGS SECTION PATTERN: a line of what readelf shows of the program matches.
+# shows FLAGS SECTION PATTERN: a line that readelf prints for this section of the program matches.
 shows() {
     local shown
     shown=$(readelf --wide "$2" "$program")
-    grep -Eq "$3" <<<"$shown" || { echo "FAILED: $program is not what $1 would make of it"; exit 1; }
+    grep -Eq "$3" <<<"$shown" || { echo "FAILED: $program does not look as if built with $1"; exit 1; }
     echo "ok: $1"
 }
 

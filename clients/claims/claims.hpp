@@ -11,7 +11,7 @@
 
 namespace unfreeze {
 
-/// The result of an experiment: whether the claim holds for this server, and the figure behind it.
+/// The result of an experiment: whether the claim holds for this server, and the figure measured.
 struct Finding {
     bool holds = false;
     std::string figure;        // "no answer in 1000 ms", "rejected 200 of 200, next client served"
@@ -31,7 +31,7 @@ struct Claim {
 
     struct Traits {
         bool ends_the_server = false;  // so it runs last, and only if the server was started here
-        bool defect = false;           // a stage's weakness, which a later stage fixes
+        bool defect = false;           // a stage's defect, which a later stage fixes
         bool exclusive = false;        // measures a time or puts on load: run nothing beside it
     };
     Traits traits = {};

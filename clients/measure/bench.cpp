@@ -312,10 +312,10 @@ struct Figures {
     double not_2xx = 0, unavailable = 0, other_errors = 0;
 };
 
-/// Loads a server for `seconds`, with a thread on each of wrk's cores. With `look` it also counts
-/// the 503s, which slows wrk down.
+/// Loads a server for `seconds`, with a thread on each of wrk's cores. With `count_503s` it also
+/// counts the 503s, which slows wrk down.
 Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cores,
-                std::size_t seconds, bool look = false) {
+                std::size_t seconds, bool count_503s = false) {
     const std::string flags =
         fmt::format("-t {} -c {} -d {}s --timeout 5s -s",
                     std::min(cores.clients(), scenario.connections), scenario.connections, seconds);
@@ -325,7 +325,7 @@ Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cor
         "--",
         std::to_string(scenario.at_a_time),
         scenario.close ? "close" : "keep",
-        look ? "look" : ""};
+        count_503s ? "count-503s" : ""};
     Process wrk{Command{"wrk", flags, rest}.with(Output::kept_with_errors)};
     const auto said = wrk.wait_for_line("figures ", std::chrono::seconds{seconds + 30});
     Figures figures;
@@ -358,8 +358,8 @@ Run run_load(const Scenario& scenario, const Server& server, const Options& opti
     const auto before = running.processor_time();
     const Figures figures = run_wrk(scenario, running.target(), cores, options.seconds);
     const std::chrono::duration<double, std::micro> used = running.processor_time() - before;
-    // wrk counts responses other than 2xx at no cost, but looking for 503s would slow down the
-    // measured load. So it looks for them in one more second of load. If that slower load gets only
+    // wrk counts responses other than 2xx at no cost, but counting 503s would slow down the
+    // measured load. So it counts them in one more second of load. If that slower load gets only
     // 2xx, the earlier failures are taken as 503s.
     double unavailable = 0;
     if (figures.not_2xx > 0) {

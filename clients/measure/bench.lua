@@ -1,6 +1,6 @@
 -- The load of `bench` for wrk, and the line that it prints at the end.
--- Arguments: how many requests to pipeline; "keep" or "close" for the connections; and "look" to count
--- 503s, which takes too much of wrk's time to measure meanwhile.
+-- Arguments: how many requests to pipeline; "keep" or "close" for the connections; and "count-503s" to
+-- count 503s, which takes too much of wrk's time to measure meanwhile.
 
 local threads = {}
 
@@ -21,7 +21,7 @@ function init(arguments)
         request = function() return requests end
     end
     unavailable = 0
-    if arguments[3] == "look" then
+    if arguments[3] == "count-503s" then
         response = function(status)
             if status == 503 then
                 unavailable = unavailable + 1

@@ -12,6 +12,7 @@
 #include "clients/probe/load.hpp"
 #include "clients/probe/overload.hpp"
 #include "clients/probe/silent_connections.hpp"
+#include "common/json.hpp"
 
 namespace unfreeze {
 namespace {
@@ -38,7 +39,8 @@ std::uint64_t accepted_of_burst(const Command& command) {
     ServerProcess server{command};
     LoadOptions load{.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'000};
     load.body = [](std::size_t n) {
-        return fmt::format(R"({{"user":"user{}","action":"buy","amount":1}})", n);
+        const std::string user = fmt::format("user{}", n);
+        return JsonObject{}.add("user", user).add("action", "buy").add("amount", 1).text();
     };
     return run_load(server.target(), load).accepted;
 }

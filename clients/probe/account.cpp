@@ -9,6 +9,7 @@
 
 #include "clients/probe/connection.hpp"
 #include "clients/probe/load.hpp"
+#include "common/json.hpp"
 
 namespace unfreeze {
 namespace {
@@ -33,8 +34,11 @@ Account::Account(const Target& target, std::size_t users) : target_{target} {
 }
 
 std::string Account::event(std::int64_t amount, std::size_t n) const {
-    return fmt::format(R"({{"user":"{}","action":"buy","amount":{}}})", users_[n % users_.size()],
-                       amount);
+    return JsonObject{}
+        .add("user", users_[n % users_.size()])
+        .add("action", "buy")
+        .add("amount", amount)
+        .text();
 }
 
 std::optional<std::int64_t> Account::balance() const {
@@ -52,7 +56,7 @@ std::optional<std::int64_t> Account::balance() const {
 std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
     constexpr std::string_view name = R"("balance":)";
     const std::string query =
-        post(fmt::format(R"({{"type":"balance","user":"{}"}})", user), "Connection: close\r\n");
+        post(JsonObject{}.add("type", "balance").add("user", user).text(), "Connection: close\r\n");
     const auto deadline = steady_clock::now() + default_timeout;
     std::optional<ReceivedResponse> response;
     do {  // 503: another request held the lock for too long

@@ -21,7 +21,8 @@ template <typename Choices>
 }
 
 /// Returns the choice of that name. If there is none, prints an error that lists the names, and
-/// exits with 2. `kind` says what the choices are, such as "fault".
+/// exits with 2. `kind` says what the choices are, such as "fault". CLI::IsMember would also check
+/// a name, but its error message differs between CLI11 2.1 and 2.6.
 template <typename Choices>
 [[nodiscard]] const auto& choose(std::string_view kind, std::string_view name,
                                  const Choices& choices) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "clients/probe/connection.hpp"
+#include "common/json.hpp"
 
 namespace unfreeze {
 namespace {
@@ -74,7 +75,7 @@ private:
                                          ? options_.user(n)
                                          : fmt::format("sent-at-{}-{}", since(start_).count(), n);
             const std::string event =
-                post(fmt::format(R"({{"user":"{}","action":"buy","amount":1}})", user));
+                post(JsonObject{}.add("user", user).add("action", "buy").add("amount", 1).text());
             // A retry may process an event twice, which changes no figure here.
             const auto response = connection.exchange(event, timeout);
             if (!connection.connected()) {
@@ -95,7 +96,7 @@ private:
             const std::string user = options_.user ? options_.user(n) : "nobody";
             const auto start = steady_clock::now();
             const auto response = connection.exchange(
-                post(fmt::format(R"({{"type":"balance","user":"{}"}})", user)), timeout);
+                post(JsonObject{}.add("type", "balance").add("user", user).text()), timeout);
             if (!connection.connected()) {
                 return;
             }

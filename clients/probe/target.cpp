@@ -4,6 +4,7 @@
 
 #include "common/address.hpp"
 #include "common/http/grammar.hpp"
+#include "common/json.hpp"
 
 namespace unfreeze {
 
@@ -30,7 +31,11 @@ std::string post(std::string_view body, std::string_view fields) {
 }
 
 std::string event_body(std::size_t n) {
-    return fmt::format(R"({{"user":"user{}","action":"buy","amount":{}}})", n % 10, n % 100 + 1);
+    return JsonObject{}
+        .add("user", fmt::format("user{}", n % 10))
+        .add("action", "buy")
+        .add("amount", n % 100 + 1)
+        .text();
 }
 
 }  // namespace unfreeze

@@ -36,7 +36,7 @@ public:
     /// Runs until stop(), or until no work is left, or until a handler throws. Then destroys all
     /// coroutines and handlers that are left. Call it once.
     void run() {
-        const Shutdown at_the_end{*this};
+        const ShutdownGuard guard{*this};
         asio::io_context::run();
     }
 
@@ -44,8 +44,8 @@ public:
     using asio::execution_context::shutdown;
 
 private:
-    struct Shutdown {
-        ~Shutdown() { io.shutdown(); }
+    struct ShutdownGuard {
+        ~ShutdownGuard() { io.shutdown(); }
         IoContext& io;
     };
 };
