@@ -17,11 +17,11 @@
 #include "clients/claims/stage_loads.hpp"
 #include "clients/probe/account.hpp"
 #include "clients/probe/connection.hpp"
-#include "common/json.hpp"
 #include "clients/probe/overload.hpp"
 #include "clients/probe/server_options.hpp"
 #include "common/command_line.hpp"
 #include "common/csv.hpp"
+#include "common/json.hpp"
 #include "common/log.hpp"
 
 namespace {

@@ -15,10 +15,10 @@
 
 #include "clients/claims/trial.hpp"
 #include "clients/probe/course.hpp"
-#include "common/json.hpp"
 #include "clients/probe/process.hpp"
 #include "common/command_line.hpp"
 #include "common/csv.hpp"
+#include "common/json.hpp"
 #include "common/log.hpp"
 
 namespace {

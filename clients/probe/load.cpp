@@ -11,8 +11,8 @@
 #include <optional>
 
 #include "clients/probe/connection.hpp"
-#include "common/json.hpp"
 #include "common/http/response_parser.hpp"
+#include "common/json.hpp"
 #include "common/net/spawn.hpp"
 
 namespace unfreeze {
