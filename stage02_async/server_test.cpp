@@ -19,7 +19,8 @@ TEST_CASE("The client of stage 2 tells stage 2 from its neighbours", "[full]") {
     check_verdict(2, {"stage01_blocking"}, Verdict::not_as_expected);
 }
 
-TEST_CASE("A server out of descriptors pauses, says so once, and recovers by itself", "[waits]") {
+TEST_CASE("A server without free descriptors pauses accepting, logs that once, and recovers",
+          "[waits]") {
     const std::string name =
         GENERATE("stage02_async", "stage03_validation", "thread_per_connection");
     ServerProcess server{server_command(name).run_by({"prlimit", "--nofile=16"})};
@@ -31,12 +32,13 @@ TEST_CASE("A server out of descriptors pauses, says so once, and recovers by its
         REQUIRE(server.process().wait_for_output(
             "accept paused: Too many open files; retrying every 100 ms\n"));
 
-        // While nothing can be accepted, next to no processor time is spent on trying.
+        // A server that retries without a pause would use all of this time.
         const auto before = processor_time(server.process().pid());
         CHECK(!probe(server.target(), 500ms));
         CHECK(processor_time(server.process().pid()) - before < 100ms);
     }
-    CHECK(probe(server.target(), 1s));  // at once, and it says so once it has lasted
+    // The server accepts again at once. It logs that only after it has accepted for a while.
+    CHECK(probe(server.target(), 1s));
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     while (!server.process().wait_for_output("accept resumed\n", 100ms) &&
            std::chrono::steady_clock::now() < deadline) {

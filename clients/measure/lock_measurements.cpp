@@ -34,7 +34,7 @@ struct Locks {
 constexpr std::array<Locks, 2> locks{
     {{"lock", "stage07_contention"}, {"shards", "stage08_sharding"}}};
 
-/// How many of 5,000 events the server accepts that arrive within 0.42 seconds, 200 at a time.
+/// Sends 5,000 events within 0.42 seconds, 200 at a time. Returns how many the server accepts.
 std::uint64_t accepted_of_burst(const Command& command) {
     ServerProcess server{command};
     LoadOptions load{.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'000};
