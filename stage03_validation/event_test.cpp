@@ -17,8 +17,8 @@ std::string describe(const Event& event) {
     return fmt::format("{} {} {}", event.user, event.action, event.amount);
 }
 
-/// "USER ACTION AMOUNT", or "error: DETAIL": the same as an event and as the body of a POST, which
-/// is answered with 400 and that detail in an object of JSON.
+/// "USER ACTION AMOUNT", or "error: DETAIL". Checks that a POST with this body results in the same
+/// event, or in a 400 whose JSON object has that detail.
 std::string read(std::string_view json) {
     const auto parsed = parse_event(json);
     const auto message = route({.method = "POST", .target = "/", .body = json});
@@ -27,13 +27,13 @@ std::string read(std::string_view json) {
         const auto& [status, body, fields, content_type, close] = std::get<Response>(message);
         CHECK(status == 400);
         CHECK(!close);
-        rapidjson::Document answer;
-        answer.Parse<rapidjson::kParseValidateEncodingFlag>(body.data(), body.size());
-        REQUIRE(!answer.HasParseError());
-        CHECK(answer.MemberCount() == 3);
-        CHECK(answer["status"] == "error");
-        CHECK(answer["reason"] == "invalid_json");
-        CHECK(answer["detail"].GetString() == error->detail);
+        rapidjson::Document response;
+        response.Parse<rapidjson::kParseValidateEncodingFlag>(body.data(), body.size());
+        REQUIRE(!response.HasParseError());
+        CHECK(response.MemberCount() == 3);
+        CHECK(response["status"] == "error");
+        CHECK(response["reason"] == "invalid_json");
+        CHECK(response["detail"].GetString() == error->detail);
         return "error: " + error->detail;
     }
     REQUIRE(std::holds_alternative<Event>(message));
@@ -41,12 +41,12 @@ std::string read(std::string_view json) {
     return describe(std::get<Event>(parsed));
 }
 
-/// An event whose amount is written so.
+/// An event with this text for its amount.
 std::string with_amount(std::string_view amount) {
     return fmt::format(R"({{"user":"a","action":"b","amount":{}}})", amount);
 }
 
-/// An event whose user is written so, between the quotation marks.
+/// An event with this text between the quotation marks of its user.
 std::string with_user(std::string_view user) {
     return fmt::format(R"({{"user":"{}","action":"b","amount":1}})", user);
 }
@@ -63,14 +63,14 @@ std::string user_of(std::string_view user) {
     return event ? event->user : "error: " + std::get<EventError>(parsed).detail;
 }
 
-/// An error that begins so.
+/// Checks that the event is refused, with an error that begins with `begin`.
 void check_refused(std::string_view json, std::string_view begin) {
     const std::string seen = read(json);
     INFO("from " << json.substr(0, 200));
     CHECK(seen.substr(0, begin.size()) == begin);
 }
 
-/// `text`, so many times.
+/// `text`, repeated `times` times.
 std::string repeated(std::size_t times, std::string_view text) {
     std::string all;
     for (std::size_t i = 0; i < times; ++i) {
@@ -79,7 +79,7 @@ std::string repeated(std::size_t times, std::string_view text) {
     return all;
 }
 
-/// An event with one more member, whose value is nested so deep.
+/// An event with one more member, whose value is nested `depth` levels deep.
 std::string nested(std::size_t depth, std::string_view open, std::string_view inmost,
                    std::string_view close) {
     return with_further(
@@ -103,46 +103,47 @@ constexpr std::string_view two_amounts = "error: duplicate member 'amount'";
 struct {
     std::string_view what;
     std::string json;
-    std::string_view answer;  // as read() gives it
-} const answers[] = {
+    std::string_view expected;  // as read() returns it
+} const limit_rows[] = {
     {"the least integer", with_amount("-9223372036854775808"), "a b -9223372036854775808"},
     {"one more", with_amount("-9223372036854775807"), "a b -9223372036854775807"},
     {"one less", with_amount("-9223372036854775809"), no_integer},
     {"the greatest integer", with_amount("9223372036854775807"), "a b 9223372036854775807"},
     {"one less", with_amount("9223372036854775806"), "a b 9223372036854775806"},
     {"one more", with_amount("9223372036854775808"), out_of_range},
-    {"the greatest without a sign", with_amount("18446744073709551615"), out_of_range},
+    {"the greatest unsigned integer", with_amount("18446744073709551615"), out_of_range},
     {"one more", with_amount("18446744073709551616"), no_integer},
     {"its negative", with_amount("-18446744073709551616"), no_integer},
     {"a hundred digits", with_amount(std::string(100, '9')), no_integer},
     {"a thousand digits", with_amount(std::string(1000, '9')), too_big},
-    {"a thousand digits below nothing", with_amount("-" + std::string(1000, '9')), too_big},
-    {"nothing", with_amount("0"), "a b 0"},
-    {"the same below nothing", with_amount("-0"), "a b 0"},
+    {"a thousand digits and a minus sign", with_amount("-" + std::string(1000, '9')), too_big},
+    {"zero", with_amount("0"), "a b 0"},
+    {"negative zero", with_amount("-0"), "a b 0"},
     {"minus one", with_amount("-1"), "a b -1"},
-    // Where RapidJSON passes from one handler to the next.
+    // Where RapidJSON changes from one handler to another.
     {"31 bits", with_amount("2147483647"), "a b 2147483647"},
     {"more than that", with_amount("2147483648"), "a b 2147483648"},
     {"32 bits", with_amount("4294967295"), "a b 4294967295"},
     {"more than that", with_amount("4294967296"), "a b 4294967296"},
     {"31 bits and a sign", with_amount("-2147483648"), "a b -2147483648"},
     {"less than that", with_amount("-2147483649"), "a b -2147483649"},
-    {"what no double is", with_amount("9007199254740993"), "a b 9007199254740993"},
-    {"what none is below nothing", with_amount("-9007199254740993"), "a b -9007199254740993"},
+    {"an integer that no double represents", with_amount("9007199254740993"),
+     "a b 9007199254740993"},
+    {"its negative", with_amount("-9007199254740993"), "a b -9007199254740993"},
 
     {"a fraction", with_amount("1.5"), no_integer},
-    {"a fraction of nothing", with_amount("1.0"), no_integer},
-    {"minus nothing and a fraction", with_amount("-0.0"), no_integer},
+    {"a fraction of zero", with_amount("1.0"), no_integer},
+    {"negative zero and a fraction", with_amount("-0.0"), no_integer},
     {"the greatest integer and a fraction", with_amount("9223372036854775807.0"), no_integer},
     {"an exponent", with_amount("1e2"), no_integer},
-    {"a capital one", with_amount("1E2"), no_integer},
-    {"one of nothing", with_amount("1e0"), no_integer},
-    {"one below nothing", with_amount("100e-2"), no_integer},
-    {"less than any double", with_amount("1e-400"), no_integer},
+    {"a capital E", with_amount("1E2"), no_integer},
+    {"an exponent of zero", with_amount("1e0"), no_integer},
+    {"a negative exponent", with_amount("100e-2"), no_integer},
+    {"less than the smallest double", with_amount("1e-400"), no_integer},
     {"more than a double holds", with_amount("1E400"), too_big},
-    {"the same below nothing", with_amount("-1E400"), too_big},
+    {"its negative", with_amount("-1E400"), too_big},
     {"much more", with_amount("1e99999999999999999999"), too_big},
-    {"more than a double holds, where nobody asks", with_further(R"("x":1E400)"),
+    {"more than a double holds, in a further member", with_further(R"("x":1E400)"),
      "error: invalid JSON at byte 5: Number too big to be stored in double."},
 
     {"a user twice", R"({"user":"a","user":"b","action":"b","amount":1})", two_users},
@@ -151,7 +152,7 @@ struct {
     {"an action twice", R"({"user":"a","action":"b","action":"c","amount":1})",
      "error: duplicate member 'action'"},
     {"an amount twice", R"({"user":"a","action":"b","amount":1,"amount":1})", two_amounts},
-    {"nothing twice", R"({"amount":0,"user":"a","action":"b","amount":0})", two_amounts},
+    {"an amount of zero twice", R"({"amount":0,"user":"a","action":"b","amount":0})", two_amounts},
     {"a user again, escaped", R"({"user":"a","\u0075ser":"b","action":"b","amount":1})", two_users},
     {"escaped first", R"({"\u0075\u0073\u0065\u0072":"b","user":"a","action":"b","amount":1})",
      two_users},
@@ -176,41 +177,41 @@ struct {
     {"an escaped one", with_user(R"(a\u0000b)"), "a\0b b 1"sv},
     {"a NUL before the text", "\0"s + plain,
      "error: invalid JSON at byte 0: The document is empty."},
-    {"for whitespace", "{\0\"user\":\"a\",\"action\":\"b\",\"amount\":1}"s,
+    {"a NUL instead of whitespace", "{\0\"user\":\"a\",\"action\":\"b\",\"amount\":1}"s,
      "error: invalid JSON at byte 1: Missing a name for object member."},
-    {"before the end", plain.substr(0, plain.size() - 1) + "\0}"s,
+    {"a NUL before the end", plain.substr(0, plain.size() - 1) + "\0}"s,
      "error: invalid JSON at byte 35: Missing a comma or '}' after an object member."},
 
     {"a byte-order mark", "\xef\xbb\xbf" + plain, "error: invalid JSON at byte 0: Invalid value."},
     {"that of UTF-16", "\xff\xfe" + plain, "error: invalid JSON at byte 0: Invalid value."},
     {"the other one", "\xfe\xff" + plain, "error: invalid JSON at byte 0: Invalid value."},
     {"one inside a string", with_user("\xef\xbb\xbf"), "\xef\xbb\xbf b 1"},
-    {"whitespace behind", plain + " \r\n\t", "a b 1"},
-    {"a letter behind", plain + "x", not_alone},
+    {"whitespace after an event", plain + " \r\n\t", "a b 1"},
+    {"a letter after it", plain + "x", not_alone},
     {"a bracket", plain + "}", not_alone},
     {"a comma", plain + ",", not_alone},
     {"another event", plain + plain, not_alone},
-    {"one in another line", plain + "\n" + plain,
+    {"another event on the next line", plain + "\n" + plain,
      "error: invalid JSON at byte 37: The document root must not be followed by other values."},
-    {"a byte that is no text", plain + "\xff", not_alone},
+    {"a byte that is not UTF-8", plain + "\xff", not_alone},
     {"a NUL", plain + "\0"s, "error: invalid JSON at byte 36: a NUL"},
     {"a NUL and whitespace", plain + "\0 "s, "error: invalid JSON at byte 36: a NUL"},
     {"whitespace and a NUL", plain + " \0"s, "error: invalid JSON at byte 37: a NUL"},
     {"a NUL and an object", plain + "\0{\"user\":1}"s, "error: invalid JSON at byte 36: a NUL"},
 
-    {"a byte that continues nothing", with_user("\x80"),
+    {"a lone continuation byte", with_user("\x80"),
      "error: invalid JSON at byte 9: Invalid encoding in string."},
-    {"a character cut short", with_user("\xe2\x82"),
+    {"a truncated character", with_user("\xe2\x82"),
      "error: invalid JSON at byte 9: Invalid encoding in string."},
-    {"one of Latin-1", with_user("caf\xe9"),
+    {"a character in Latin-1", with_user("caf\xe9"),
      "error: invalid JSON at byte 12: Invalid encoding in string."},
-    {"one longer than need be", with_user("\xc0\x80"),
+    {"an overlong character", with_user("\xc0\x80"),
      "error: invalid JSON at byte 9: Invalid encoding in string."},
-    {"half a pair in UTF-8", with_user("\xed\xa0\x80"),
+    {"a surrogate in UTF-8", with_user("\xed\xa0\x80"),
      "error: invalid JSON at byte 9: Invalid encoding in string."},
     {"past the last character", with_user("\xf4\x90\x80\x80"),
      "error: invalid JSON at byte 9: Invalid encoding in string."},
-    {"no UTF-8 in a name", with_further("\"\xff\":1"),
+    {"invalid UTF-8 in a name", with_further("\"\xff\":1"),
      "error: invalid JSON at byte 2: Invalid encoding in string."},
     {"the first half of a pair", with_user(R"(\ud800)"),
      "error: invalid JSON at byte 9: The surrogate pair in string is invalid."},
@@ -230,12 +231,12 @@ struct {
 
     {"arrays in arrays", nested(100'000, "[", "", "]"), "a b 1"},
     {"objects in objects", nested(100'000, R"({"x":)", "1", "}"), "a b 1"},
-    {"one by the other", nested(100'000, R"([{"x":)", "1", "}]"), "a b 1"},
-    {"more than a recursive reader's stack has room for", nested(1'000'000, "[", "", "]"), "a b 1"},
-    {"in objects, too", nested(1'000'000, R"({"x":)", "1", "}"), "a b 1"},
+    {"both in turn", nested(100'000, R"([{"x":)", "1", "}]"), "a b 1"},
+    {"deeper than a recursive parser's stack allows", nested(1'000'000, "[", "", "]"), "a b 1"},
+    {"the same in objects", nested(1'000'000, R"({"x":)", "1", "}"), "a b 1"},
     {"arrays that do not close", nested(100'000, "[", "", ""),
      "error: invalid JSON at byte 100005: Invalid value."},
-    {"nor the other way round", nested(100'000, "[", "", "}"),
+    {"arrays that an object closes", nested(100'000, "[", "", "}"),
      "error: invalid JSON at byte 100005: Invalid value."},
     {"objects that do not close", nested(100'000, R"({"x":)", "1", ""),
      "error: invalid JSON at byte 500042: Missing a comma or '}' after an object member."},
@@ -248,14 +249,14 @@ struct {
 
 }  // namespace
 
-TEST_CASE("What is hostile or at a limit has its answer") {
-    for (const auto& row : answers) {
+TEST_CASE("Hostile events and events at a limit have the expected results") {
+    for (const auto& row : limit_rows) {
         INFO(row.what << ": " << row.json.substr(0, 200));
-        CHECK(read(row.json) == row.answer);
+        CHECK(read(row.json) == row.expected);
     }
 }
 
-TEST_CASE("An event is read member by member") {
+TEST_CASE("parse_event reads the three members of an event") {
     const auto parsed = parse_event(R"({"user":"alice","action":"buy","amount":100})");
     REQUIRE(std::holds_alternative<Event>(parsed));
     const Event& event = std::get<Event>(parsed);
@@ -264,7 +265,7 @@ TEST_CASE("An event is read member by member") {
     CHECK(event.amount == 100);
 }
 
-TEST_CASE("Members may stand in any order, with whitespace between them") {
+TEST_CASE("Members may come in any order, with whitespace between them") {
     CHECK(read(R"({"user":"a","action":"b","amount":1})") == "a b 1");
     CHECK(read(R"({"user":"a","amount":1,"action":"b"})") == "a b 1");
     CHECK(read(R"({"action":"b","user":"a","amount":1})") == "a b 1");
@@ -275,7 +276,7 @@ TEST_CASE("Members may stand in any order, with whitespace between them") {
           "a b 1");
 }
 
-TEST_CASE("Further members are read over, whatever they hold") {
+TEST_CASE("Further members are ignored, whatever they hold") {
     for (const std::string_view further : {
              R"("x":null)",
              R"("x":true,"y":false)",
@@ -297,7 +298,7 @@ TEST_CASE("Further members are read over, whatever they hold") {
     }
 }
 
-TEST_CASE("What stands deeper down is no member of the event") {
+TEST_CASE("The members of nested objects are not members of the event") {
     check_refused(R"({"x":{"user":"a","action":"b","amount":1}})",
                   "error: member 'user' is missing");
     check_refused(R"({"user":"a","action":"b","x":[{"amount":1}]})",
@@ -305,10 +306,10 @@ TEST_CASE("What stands deeper down is no member of the event") {
     CHECK(read(R"({"user":"a","x":{"user":"c"},"action":"b","amount":1})") == "a b 1");
 }
 
-TEST_CASE("What JSON does not know as a number is refused by its place") {
+TEST_CASE("An amount that is not a JSON number is refused, and the error has its position") {
     struct {
         std::string_view amount;
-        std::size_t place;  // in the amount
+        std::size_t position;  // in the amount
     } const rows[] = {
         {"01", 1},  {"+1", 0},  {"-", 1},   {".5", 0},       {"0x1", 1},
         {"1.", 2},  {"1e", 2},  {"NaN", 0}, {"Infinity", 0}, {"-Infinity", 1},
@@ -317,11 +318,11 @@ TEST_CASE("What JSON does not know as a number is refused by its place") {
     const std::size_t begin = with_amount("").size() - 1;
     for (const auto& row : rows) {
         check_refused(with_amount(row.amount),
-                      fmt::format("error: invalid JSON at byte {}:", begin + row.place));
+                      fmt::format("error: invalid JSON at byte {}:", begin + row.position));
     }
 }
 
-TEST_CASE("A member that is missing is named") {
+TEST_CASE("The error names a missing member") {
     check_refused(R"({"action":"b","amount":1})", "error: member 'user' is missing");
     check_refused(R"({"user":"a","amount":1})", "error: member 'action' is missing");
     check_refused(R"({"user":"a","action":"b"})", "error: member 'amount' is missing");
@@ -329,7 +330,7 @@ TEST_CASE("A member that is missing is named") {
     check_refused(R"({"USER":"a","action":"b","amount":1})", "error: member 'user' is missing");
 }
 
-TEST_CASE("A member of another type is refused, and both are named") {
+TEST_CASE("A member of the wrong type is refused, and the error names the member and the type") {
     struct {
         std::string_view value;
         std::string_view type;
@@ -380,10 +381,10 @@ TEST_CASE("Anything but an object is refused") {
     }
 }
 
-TEST_CASE("What is no JSON is refused by its place") {
+TEST_CASE("Text that is not JSON is refused, and the error has the position") {
     struct {
         std::string_view json;
-        std::string_view place;
+        std::string_view position;
     } const rows[] = {
         {"", "0:"},
         {" \r\n\t", "4:"},
@@ -413,21 +414,21 @@ TEST_CASE("What is no JSON is refused by its place") {
         {R"({"user":"\u12)", "9:"},
     };
     for (const auto& row : rows) {
-        check_refused(row.json, fmt::format("error: invalid JSON at byte {}", row.place));
+        check_refused(row.json, fmt::format("error: invalid JSON at byte {}", row.position));
     }
 }
 
-TEST_CASE("An event cut short anywhere is none") {
+TEST_CASE("An event that is cut short anywhere is refused") {
     const std::string event = with_further(R"("x":[1.5,{"y":"z\u00e9"}])");
     REQUIRE(read(event) == "a b 1");
     for (std::size_t size = 0; size < event.size(); ++size) {
-        // On the heap and of that size: a byte read past it would show under a sanitizer.
+        // On the heap and of exactly that size, so that a sanitizer reports a read past its end.
         const std::string cut = event.substr(0, size);
         check_refused(cut, "error: invalid JSON at byte ");
     }
 }
 
-TEST_CASE("Escapes are undone") {
+TEST_CASE("Escapes are decoded") {
     CHECK(user_of(R"(\"\\\/\b\f\n\r\t)") == "\"\\/\b\f\n\r\t");
     CHECK(user_of(R"(\u0041\u00e9\u20AC)") == "A\xc3\xa9\xe2\x82\xac");
     CHECK(user_of(R"(\ud83d\ude00)") == "\xf0\x9f\x98\x80");
@@ -438,7 +439,7 @@ TEST_CASE("Escapes are undone") {
     CHECK(user_of("") == "");
 }
 
-TEST_CASE("UTF-8 is kept as it came") {
+TEST_CASE("UTF-8 is kept unchanged") {
     for (const std::string_view text : {
              "\x7f",
              "\xc2\x80",
@@ -455,14 +456,14 @@ TEST_CASE("UTF-8 is kept as it came") {
     }
 }
 
-TEST_CASE("What is no UTF-8 is refused, in whatever string it stands") {
+TEST_CASE("Bytes that are not UTF-8 are refused in every string") {
     struct {
         std::string_view what;
         std::string_view bytes;
     } const rows[] = {
-        {"a lone continuation", "\x80"},
+        {"a lone continuation byte", "\x80"},
         {"the last of them", "\xbf"},
-        {"one too many", "\xc3\xa9\xa9"},
+        {"one continuation byte too many", "\xc3\xa9\xa9"},
         {"two bytes, cut short", "\xc3"},
         {"three bytes, cut short", "\xe2\x82"},
         {"four bytes, cut short", "\xf0\x9f\x98"},
@@ -492,7 +493,7 @@ TEST_CASE("What is no UTF-8 is refused, in whatever string it stands") {
     }
 }
 
-TEST_CASE("Half a surrogate pair is refused, in whatever string it stands") {
+TEST_CASE("Half a surrogate pair is refused in every string") {
     for (const std::string_view half :
          {R"(\ud800)", R"(\udbff)", R"(\uDC00)", R"(\udfff)", R"(\ud83d\ud83d)", R"(\ude00\ud83d)",
           R"(\ud83da)", R"(\ud83d\n)", R"(\ud83d\u0041)", R"(\ud83d\ude00\ude00)",
@@ -510,7 +511,7 @@ TEST_CASE("Half a surrogate pair is refused, in whatever string it stands") {
     CHECK(read(with_user(R"(\ud800)")).find("surrogate") != std::string::npos);
 }
 
-TEST_CASE("Nothing that a client sent is repeated in an error") {
+TEST_CASE("An error repeats nothing that the client sent") {
     for (const std::string_view json : {
              R"({"secret":1})",
              R"({"secret":"secret"})",

@@ -31,15 +31,15 @@ awaitable<void> serve(Socket socket, SessionLimits limits, bool& ended) {
     ended = true;
 }
 
-/// "200 accepted, 404 not_found, ": each answer's status, and the word for it in the body.
-std::string in_words(const std::string& answers) {
+/// "200 accepted, 404 not_found, ": each response's status, and the reason or status in its body.
+std::string summarize(const std::string& responses) {
     static const std::regex status_line{R"(HTTP/1\.1 (\d{3}) [A-Za-z ]+\r\n)"};
     static const std::regex word{R"/("(?:reason|status)":"(?!error)(\w+)")/"};
     std::string words;
-    auto rest = std::sregex_iterator{answers.begin(), answers.end(), status_line};
+    auto rest = std::sregex_iterator{responses.begin(), responses.end(), status_line};
     while (rest != std::sregex_iterator{}) {
         const std::smatch found = *rest++;
-        const auto end = rest == std::sregex_iterator{} ? answers.end() : (*rest)[0].first;
+        const auto end = rest == std::sregex_iterator{} ? responses.end() : (*rest)[0].first;
         std::smatch match;
         words += found[1].str();
         words += std::regex_search(found[0].second, end, match, word) ? " " + match[1].str() : "";
@@ -48,8 +48,8 @@ std::string in_words(const std::string& answers) {
     return words;
 }
 
-/// A session with a client at the other end of a pair of sockets, in one thread: what one has sent
-/// the other has at once, so nobody waits for time to pass.
+/// A session and its client, connected by a pair of sockets, in one thread. Bytes arrive at once,
+/// so no test has to wait.
 class Dialogue {
 public:
     Dialogue() : client_{io_} {
@@ -75,19 +75,19 @@ public:
         run();
     }
 
-    /// What the client has heard, and whether the server has closed. The session ends when the
-    /// client does, and says no more.
-    std::string heard() {
-        const std::string answers = received_;
+    /// The responses that the client has received, and whether the server has closed. Then ends the
+    /// client, and checks that the session ends without another response.
+    std::string finish() {
+        const std::string responses = received_;
         const bool closed = closed_;
-        const bool said = answers.find("\r\nConnection: close\r\n") != answers.npos;
-        const bool in_doubt = said != closed && !client_ended_;
+        const bool says_close = responses.find("\r\nConnection: close\r\n") != responses.npos;
+        const bool mismatch = says_close != closed && !client_ended_;
         end();
         CHECK(ended_);
         CHECK(closed_);
-        CHECK(received_ == answers);
-        return in_words(answers) + (closed ? "closed" : "open") +
-               (in_doubt ? ", and says otherwise" : "");
+        CHECK(received_ == responses);
+        return summarize(responses) + (closed ? "closed" : "open") +
+               (mismatch ? ", but Connection says otherwise" : "");
     }
 
 private:
@@ -115,8 +115,8 @@ private:
     asio::local::stream_protocol::socket client_;
 };
 
-/// All that a client hears that sends these pieces, and goes or stays.
-std::string heard(const Pieces& pieces, bool then_ends = false) {
+/// The responses to a client that sends these pieces, and then perhaps ends its side.
+std::string responses_to(const Pieces& pieces, bool then_ends = false) {
     Dialogue dialogue;
     for (const std::string_view piece : pieces) {
         dialogue.send(piece);
@@ -124,23 +124,23 @@ std::string heard(const Pieces& pieces, bool then_ends = false) {
     if (then_ends) {
         dialogue.end();
     }
-    return dialogue.heard();
+    return dialogue.finish();
 }
 
 // ---- the rows -----------------------------------------------------------------------------------
 
-std::string in_words(const Answer& answer) {
+std::string summarize(const Answer& answer) {
     return fmt::format("{} {}, ", answer.status, answer.word);
 }
 
-std::string described(const Lawful& row) {
+std::string described(const Valid& row) {
     return describe(row.line, row.body, row.after == After::stays);
 }
 
-/// Every row's rule, and the bytes that it is about.
+/// Each row's rule and its bytes.
 std::vector<std::pair<std::string, std::string>> rules() {
     std::vector<std::pair<std::string, std::string>> all;
-    for (const Lawful& row : lawful_requests) {
+    for (const Valid& row : valid_requests) {
         all.emplace_back(row.rule, row.bytes);
     }
     for (const Refused& row : refused_requests) {
@@ -152,15 +152,16 @@ std::vector<std::pair<std::string, std::string>> rules() {
     return all;
 }
 
-/// The sections of RFC 9112 that ask something of a server, or of whoever receives a request.
-const std::set<std::string> binding_sections{
+/// The sections of RFC 9112 with requirements for servers, or for all recipients of requests.
+const std::set<std::string> server_sections{
     "2.1",   "2.2",   "2.3", "3",   "3.1", "3.2", "3.2.1", "3.2.2", "3.2.3", "3.2.4", "3.3",
     "4",     "5",     "5.1", "5.2", "6",   "6.1", "6.2",   "6.3",   "7",     "7.1",   "7.1.1",
     "7.1.2", "7.1.3", "7.2", "7.4", "8",   "9.3", "9.3.2", "9.5",   "9.6"};
 
 }  // namespace
 
-TEST_CASE("Every section that binds a server has its rows, and each row names its section") {
+TEST_CASE(
+    "Every section of RFC 9112 that applies to servers has rows, and each row names its section") {
     std::map<std::string, int> rows_of;  // by section of RFC 9112
     std::set<std::string> all_bytes;
     int rows = 0;
@@ -181,27 +182,27 @@ TEST_CASE("Every section that binds a server has its rows, and each row names it
     }
     std::printf("RFC 9112 has %d rows, other RFCs %zu\n", rows,
                 all_bytes.size() - static_cast<std::size_t>(rows));
-    CHECK(sections == binding_sections);
+    CHECK(sections == server_sections);
     CHECK(rows >= 250);
 }
 
-// ---- as the parser reads them -------------------------------------------------------------------
+// ---- the parser ---------------------------------------------------------------------------------
 
-TEST_CASE("Lawful requests are read, however their bytes are cut") {
-    for (const Lawful& row : lawful_requests) {
+TEST_CASE("Valid requests are read, however their bytes are split") {
+    for (const Valid& row : valid_requests) {
         INFO("RFC " << row.rule);
         CHECK(odd_cut(row.bytes, described(row), row_limits) == "");
     }
 }
 
-TEST_CASE("Others are refused in the same words, however their bytes are cut") {
+TEST_CASE("Invalid requests are refused with the same error, however their bytes are split") {
     for (const Refused& row : refused_requests) {
         INFO("RFC " << row.rule);
         check_refused(row.bytes, row.answer, row.word, row_limits);
     }
 }
 
-TEST_CASE("They are refused behind a lawful one all the same") {
+TEST_CASE("Invalid requests are also refused after a valid one") {
     const std::string before = with_length("hello");
     for (const Refused& row : refused_requests) {
         INFO("RFC " << row.rule);
@@ -210,10 +211,10 @@ TEST_CASE("They are refused behind a lawful one all the same") {
     }
 }
 
-TEST_CASE("Lawful requests in a row come out in their order") {
+TEST_CASE("Valid requests in a row are read in order") {
     std::string bytes;
     std::string expected;
-    for (const Lawful& row : lawful_requests) {
+    for (const Valid& row : valid_requests) {
         bytes += row.bytes;
         expected += described(row);
     }
@@ -221,33 +222,39 @@ TEST_CASE("Lawful requests in a row come out in their order") {
     CHECK(read(one_by_one(bytes), row_limits) == expected);
 }
 
-// ---- as a session answers them ------------------------------------------------------------------
+// ---- the session --------------------------------------------------------------------------------
 
-TEST_CASE("Lawful requests have their answers, and the next one has its own or is left alone") {
-    for (const Lawful& row : lawful_requests) {
+TEST_CASE(
+    "Valid requests get their responses, and so does the next request if the connection stays "
+    "open") {
+    for (const Valid& row : valid_requests) {
         INFO("RFC " << row.rule);
-        const std::string answer = in_words(row.answer);
-        const std::string expected =
-            row.after == After::stays ? answer + in_words(accepted) + "open" : answer + "closed";
-        CHECK(heard({row.bytes + good_event}) == expected);
+        const std::string response = summarize(row.answer);
+        const std::string expected = row.after == After::stays
+                                         ? response + summarize(accepted) + "open"
+                                         : response + "closed";
+        CHECK(responses_to({row.bytes + good_event}) == expected);
         const bool waits = row.bytes.find("100-") != std::string::npos;  // for 100 Continue
-        CHECK(heard(one_by_one(row.bytes + good_event)) == (waits ? "100, " : "") + expected);
-        CHECK(heard({row.bytes}, true) == answer + "closed");
+        CHECK(responses_to(one_by_one(row.bytes + good_event)) ==
+              (waits ? "100, " : "") + expected);
+        CHECK(responses_to({row.bytes}, true) == response + "closed");
     }
 }
 
-TEST_CASE("Others are refused, the connection is closed, and what follows is never answered") {
+TEST_CASE(
+    "Invalid requests are refused, the connection closes, and later requests get no response") {
     for (const Refused& row : refused_requests) {
         INFO("RFC " << row.rule);
-        const std::string expected = in_words(row.answer) + "closed";
-        CHECK(heard({row.bytes + good_event}) == expected);
-        CHECK(heard(one_by_one(row.bytes + good_event)) == expected);
-        CHECK(heard({row.bytes, good_event, good_event}) == expected);
-        CHECK(heard({good_event + row.bytes + good_event}) == in_words(accepted) + expected);
+        const std::string expected = summarize(row.answer) + "closed";
+        CHECK(responses_to({row.bytes + good_event}) == expected);
+        CHECK(responses_to(one_by_one(row.bytes + good_event)) == expected);
+        CHECK(responses_to({row.bytes, good_event, good_event}) == expected);
+        CHECK(responses_to({good_event + row.bytes + good_event}) ==
+              summarize(accepted) + expected);
     }
 }
 
-TEST_CASE("A refusal of HEAD has no body, whatever it is for") {
+TEST_CASE("A refusal of HEAD has no body, whatever the reason") {
     std::size_t rows = 0;
     for (const Refused& row : refused_requests) {
         std::string bytes = row.bytes;
@@ -258,33 +265,35 @@ TEST_CASE("A refusal of HEAD has no body, whatever it is for") {
         bytes.replace(0, method_end, "HEAD");
         INFO("RFC " << row.rule);
         const std::string expected = fmt::format("{}, closed", row.answer.status);
-        CHECK(heard({bytes}) == expected);
-        CHECK(heard(one_by_one(bytes)) == expected);
+        CHECK(responses_to({bytes}) == expected);
+        CHECK(responses_to(one_by_one(bytes)) == expected);
         ++rows;
     }
     CHECK(rows > 200);
 }
 
-TEST_CASE("A client that leaves before a request's last byte is told so") {
-    for (const Lawful& row : lawful_requests) {
+TEST_CASE("A client that stops sending before a request's last byte gets 400") {
+    for (const Valid& row : valid_requests) {
         INFO("RFC " << row.rule);
         const std::string_view bytes = row.bytes;
         CHECK(read({bytes.substr(0, bytes.size() - 1)}, row_limits) == "unfinished\n");
-        CHECK(heard({bytes.substr(0, bytes.size() - 1)}, true) == in_words(bad_request) + "closed");
+        CHECK(responses_to({bytes.substr(0, bytes.size() - 1)}, true) ==
+              summarize(bad_request) + "closed");
     }
 }
 
-TEST_CASE("A connection hears what its requests ask for, in their order, to its end") {
+TEST_CASE(
+    "The requests of a connection get their responses in order, until the connection closes") {
     for (const Exchange& row : exchanges) {
         INFO("RFC " << row.rule);
-        CHECK(heard({row.bytes}, row.then_ends) == row.heard);
-        CHECK(heard(one_by_one(row.bytes), row.then_ends) == row.heard);
+        CHECK(responses_to({row.bytes}, row.then_ends) == row.responses);
+        CHECK(responses_to(one_by_one(row.bytes), row.then_ends) == row.responses);
     }
 }
 
 // ---- byte by byte -------------------------------------------------------------------------------
 
-TEST_CASE("In each place of a request some bytes may stand, and no others") {
+TEST_CASE("Each position in a request allows certain bytes, and no others") {
     const auto set_of = [](bool (*contains)(char)) {
         std::string set;
         for (int byte = 0; byte < 256; ++byte) {
@@ -303,9 +312,9 @@ TEST_CASE("In each place of a request some bytes may stand, and no others") {
     const std::string host =
         "!$&'()*+-.0123456789:;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
     struct {
-        std::string_view place;
+        std::string_view position;
         std::string before;
-        std::string behind;
+        std::string after;
         std::string allowed;
     } const rows[] = {
         {"a method", "G", "T / HTTP/1.1\r\nHost: a\r\n\r\n", token},
@@ -331,12 +340,12 @@ TEST_CASE("In each place of a request some bytes may stand, and no others") {
     for (const auto& row : rows) {
         std::string allowed;
         for (int byte = 0; byte < 256; ++byte) {
-            const std::string bytes = row.before + static_cast<char>(byte) + row.behind;
+            const std::string bytes = row.before + static_cast<char>(byte) + row.after;
             const std::string seen = read({bytes}, row_limits);
             const bool refused = seen.starts_with("4") || seen == "unfinished\n";
             allowed += refused ? "" : std::string{static_cast<char>(byte)};
         }
-        INFO(row.place);
+        INFO(row.position);
         std::string expected = row.allowed;
         std::sort(expected.begin(), expected.end(), [](char a, char b) {
             return static_cast<unsigned char>(a) < static_cast<unsigned char>(b);

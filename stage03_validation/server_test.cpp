@@ -14,19 +14,19 @@ namespace {
 
 const std::string event = R"({"user":"alice","action":"buy","amount":100})";
 
-/// Some bytes, and what comes back for them.
+/// A client's bytes, and the expected response.
 struct Exchange {
     std::string bytes;
     int status;
     std::string body;
-    bool kept = false;  // the connection, so that the next request is answered as well
+    bool keep_alive = false;  // the server also answers the next request
 };
 
 std::string error_body(const std::string& reason, const std::string& detail) {
     return fmt::format(R"({{"status":"error","reason":"{}","detail":"{}"}})", reason, detail);
 }
 
-/// Sends the bytes, checks what comes back for them, and gives it for further checks.
+/// Sends the bytes, checks the response, and returns it for further checks.
 ReceivedResponse check_exchange(Connection& connection, const Exchange& exchange) {
     REQUIRE(connection.send(exchange.bytes));
     auto response = connection.receive();
@@ -38,7 +38,7 @@ ReceivedResponse check_exchange(Connection& connection, const Exchange& exchange
 
 }  // namespace
 
-TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't be trusted") {
+TEST_CASE("Each kind of request gets its response, and invalid HTTP closes the connection") {
     const Exchange exchanges[] = {
         {post(event), 200, R"({"status":"accepted"})", true},
         {post("{}"), 400, error_body("invalid_json", "member 'user' is missing"), true},
@@ -75,36 +75,40 @@ TEST_CASE("Each kind of request gets its answer, and a refusal ends what can't b
         const ReceivedResponse response = check_exchange(connection, exchange);
         CHECK(response.field("Date").ends_with(" GMT"));
         CHECK(response.field("Allow") == (exchange.status == 405 ? "POST" : ""));
-        if (exchange.kept) {
+        if (exchange.keep_alive) {
             REQUIRE(connection.send(post(event)));
             const auto next = connection.receive();
             REQUIRE(next);
             CHECK(next->status == 200);
         } else {
             CHECK(response.field("Connection") == "close");
-            connection.finish_sending();  // so that a lingering server need not wait for us
+            connection.finish_sending();  // so that the server does not linger
             CHECK(connection.closed_by_server());
         }
     }
 }
 
-TEST_CASE("Each variant of stage 3 turns the claims that it names") { check_variants(3, 8); }
+TEST_CASE("Each variant of stage 3 changes the results of the claims that it names") {
+    check_variants(3, 8);
+}
 
-TEST_CASE("No variant of stage 3 turns another claim", "[full]") { check_variants(3, 1); }
+TEST_CASE("No variant of stage 3 changes the result of any other claim", "[full]") {
+    check_variants(3, 1);
+}
 
-TEST_CASE("A wrong start of stage 3 ends in one sentence") {
+TEST_CASE("Stage 3 reports each startup error in one sentence") {
     check_start_errors("stage03_validation");
     CHECK(output_of({program("stage03_validation"), "--idle-ms 0"}) ==
           "stage03_validation: --idle-ms: expected a whole number from 1 to 86400000, got '0' (see "
           "--help)\nexit 2\n");
 }
 
-TEST_CASE("The client of stage 3 tells stage 3 from stage 2") {
+TEST_CASE("The client of stage 3 distinguishes stage 3 from stage 2") {
     check_verdict(3, {"stage03_validation"}, Verdict::as_expected);
     check_verdict(3, {"stage02_async"}, Verdict::not_as_expected);
 }
 
-TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request", "[waits]") {
+TEST_CASE("A slow head and a slow body time out with 408", "[waits]") {
     ServerProcess server{
         server_command("stage03_validation", "--idle-ms 400 --head-ms 200 --body-ms 200")};
     const Exchange exchanges[] = {
@@ -119,7 +123,7 @@ TEST_CASE("Whoever is too slow is told so and let go, in each phase of a request
     }
 }
 
-TEST_CASE("A connection that brings no request in time closes without a word", "[waits]") {
+TEST_CASE("An idle connection closes without a response", "[waits]") {
     ServerProcess server{server_command("stage03_validation", "--idle-ms 200")};
     for (const std::string& bytes : {std::string{}, std::string{"\r\n\r\n"}, post(event)}) {
         CAPTURE(bytes);
@@ -133,8 +137,8 @@ TEST_CASE("A connection that brings no request in time closes without a word", "
     }
 }
 
-/// It would take any bytes that it finds for the response to its next request.
-TEST_CASE("Python's client, back after the idle limit, finds a closed connection and no response",
+/// The client would take any bytes that it finds for the response to its next request.
+TEST_CASE("Python's client finds a closed connection after the idle timeout, and no stray response",
           "[waits]") {
     const std::string script = R"(
 import http.client, select, sys
@@ -153,7 +157,7 @@ except (http.client.NotConnected, ConnectionError):
     print('then closed')
 )";
     if (output_of({"python3", "--version"}).find("exit 0\n") == std::string::npos) {
-        WARN("SKIPPED, NOTHING TESTED: no Python here (apt install python3)");
+        WARN("SKIPPED, NOTHING TESTED: python3 not found (apt install python3)");
         return;
     }
     ServerProcess server{server_command("stage03_validation", "--idle-ms 200")};
@@ -161,7 +165,7 @@ except (http.client.NotConnected, ConnectionError):
           "first 200\nthen closed\nexit 0\n");
 }
 
-TEST_CASE("A head that drips in for ever is cut off: more bytes buy no more time", "[waits]") {
+TEST_CASE("A head that arrives one byte at a time still times out", "[waits]") {
     ServerProcess server{server_command("stage03_validation", "--head-ms 300 --linger-ms 1")};
     Connection connection{server.target()};
     REQUIRE(connection.send("POST / HTTP/1.1\r\nX: "));
@@ -172,13 +176,13 @@ TEST_CASE("A head that drips in for ever is cut off: more bytes buy no more time
     }
     CHECK(std::chrono::steady_clock::now() < start + 5s);
     if (!response) {
-        response = connection.receive();  // it came, and the connection went, between two bytes
+        response = connection.receive();  // the server answered and closed between two sends
     }
     REQUIRE(response);
     CHECK(response->status == 408);
 }
 
-TEST_CASE("A connection in use does not run into its idle limit", "[waits]") {
+TEST_CASE("A connection in use does not reach its idle timeout", "[waits]") {
     ServerProcess server{server_command("stage03_validation", "--idle-ms 500")};
     Connection connection{server.target()};
     for (int i = 0; i < 8; ++i) {
@@ -186,49 +190,51 @@ TEST_CASE("A connection in use does not run into its idle limit", "[waits]") {
         const auto response = connection.receive();
         REQUIRE(response);
         CHECK(response->status == 200);
-        CHECK(!connection.receive(100ms));  // says nothing meanwhile: 800 ms in all
+        CHECK(!connection.receive(100ms));  // no unsolicited bytes; 800 ms in total
     }
 }
 
-TEST_CASE("Clients that never read their answers are let go", "[waits]") {
-    // The shorter patience often ends in the very moment when a part of the answers has been taken.
-    const char* const patience = GENERATE("--write-ms 1", "--write-ms 300");
-    ServerProcess server{server_command("stage03_validation", patience)};
-    const auto held = [&] { return descriptors(server.process().pid()); };
-    const std::ptrdiff_t before = held();
+TEST_CASE("The server closes connections to clients that never read", "[waits]") {
+    // The shorter timeout often expires just as a partial write completes.
+    const char* const flags = GENERATE("--write-ms 1", "--write-ms 300");
+    ServerProcess server{server_command("stage03_validation", flags)};
+    const auto open = [&] { return descriptors(server.process().pid()); };
+    const std::ptrdiff_t before = open();
 
     std::string requests;
     for (int i = 0; i < 40'000; ++i) {
-        requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";  // the answer is eight times as long
+        requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";  // the response is eight times as long
     }
-    struct Deaf {
+    struct NonReadingClient {
         Socket socket;
         std::size_t sent = 0;
     };
     asio::io_context io;
-    std::list<Deaf> clients;
+    std::list<NonReadingClient> clients;
     while (clients.size() < 25) {
-        Deaf& client = clients.emplace_back(Deaf{Socket{io}});
+        NonReadingClient& client = clients.emplace_back(NonReadingClient{Socket{io}});
         client.socket.connect(server.target().endpoint());
         client.socket.non_blocking(true);
     }
     const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (held() < before + 25 && std::chrono::steady_clock::now() < deadline) {
+    while (open() < before + 25 && std::chrono::steady_clock::now() < deadline) {
     }
-    REQUIRE(held() == before + 25);
+    REQUIRE(open() == before + 25);
 
-    // They send as long as they are let, and are let go while they are still there, all of them.
-    while (held() > before && std::chrono::steady_clock::now() < deadline) {
-        for (Deaf& client : clients) {
-            asio::error_code no_room;
-            client.sent += client.socket.write_some(asio::buffer(requests) + client.sent, no_room);
+    // The clients send as much as they can. The server closes all connections, although no client
+    // has left.
+    while (open() > before && std::chrono::steady_clock::now() < deadline) {
+        for (NonReadingClient& client : clients) {
+            asio::error_code would_block;
+            client.sent +=
+                client.socket.write_some(asio::buffer(requests) + client.sent, would_block);
         }
     }
-    CHECK(held() == before);
+    CHECK(open() == before);
     CHECK(probe(server.target(), frozen_after));
 }
 
-TEST_CASE("The memory of unfinished bodies goes back to the kernel with their clients") {
+TEST_CASE("The memory of unfinished bodies returns to the kernel when their clients leave") {
     const std::size_t clients =
         std::min<std::size_t>(sanitized ? 500 : 6'000, raise_descriptor_limit() - 100);
     const std::size_t body_bytes = GENERATE(20, 60, 64) * 1024;
@@ -262,7 +268,7 @@ TEST_CASE("The memory of unfinished bodies goes back to the kernel with their cl
     CHECK((sanitized || kept < all_kib / 4));
 }
 
-TEST_CASE("A refused client that never stops sending reads its answer, and no reset") {
+TEST_CASE("A refused client that keeps sending receives its response and no reset") {
     ServerProcess server{server_command("stage03_validation")};
     for (int i = 0; i < 20; ++i) {
         asio::io_context io;
@@ -273,9 +279,9 @@ TEST_CASE("A refused client that never stops sending reads its answer, and no re
         asio::error_code error;
         asio::write(socket, asio::buffer(bytes), error);
         CHECK(!error);
-        std::string answer;
-        asio::read(socket, asio::dynamic_buffer(answer), error);
+        std::string response;
+        asio::read(socket, asio::dynamic_buffer(response), error);
         CHECK(error == asio::error::eof);
-        CHECK(answer.starts_with("HTTP/1.1 413 "));
+        CHECK(response.starts_with("HTTP/1.1 413 "));
     }
 }

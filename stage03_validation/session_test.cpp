@@ -17,8 +17,8 @@ std::atomic<std::size_t> allocations{0};
 
 }  // namespace
 
-// Counts what the tests below ask about. With the two that say nothing on failure, so that all
-// memory comes from malloc and goes back to it.
+// Counts allocations. Includes the operators that do not throw, so that all memory comes from
+// malloc and returns to it.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++allocations;
     return std::malloc(size);
@@ -48,22 +48,22 @@ struct SocketPair {
     Socket server;
 };
 
-/// Counts how often it is asked.
+/// Counts how often it is read.
 class CountingClock : public Clock {
 public:
     time_point now() const override {
-        ++looks;
+        ++reads;
         return Clock::now();
     }
 
-    mutable int looks = 0;
+    mutable int reads = 0;
 };
 
-/// Stands still until it is moved. A timer looks at it every millisecond.
+/// Stands still until the test advances it. A timer reads it every millisecond.
 class ManualClock : public CountingClock {
 public:
     time_point now() const override {
-        ++looks;
+        ++reads;
         return now_;
     }
     time_point look_at(time_point) const override { return Clock::now() + 1ms; }
@@ -86,7 +86,7 @@ awaitable<void> echo(Socket socket, SessionLimits limits, const Clock& clock, bo
     ended = true;
 }
 
-/// A session with an echo behind it, and its client.
+/// A session that echoes each request's body, and its client.
 class Echo {
 public:
     explicit Echo(const SessionLimits& limits = {}, const Clock& clock = Clock::steady())
@@ -99,14 +99,14 @@ public:
 
     void send(std::string_view bytes) { asio::write(client(), asio::buffer(bytes)); }
 
-    /// What the client has received once `text` is part of it, or 5 s have gone by.
+    /// Returns all that the client has received, once it contains `text` or after 5 s.
     const std::string& receive_until(std::string_view text) {
         return run_until([&] { return received_.find(text) != std::string::npos; });
     }
 
-    /// The same, once the session's timer has looked at the clock three times.
-    const std::string& receive_until_looked(const ManualClock& clock) {
-        return run_until([&, looks = clock.looks] { return clock.looks >= looks + 3; });
+    /// The same, once the session's timer has read the clock three times.
+    const std::string& receive_until_clock_read(const ManualClock& clock) {
+        return run_until([&, reads = clock.reads] { return clock.reads >= reads + 3; });
     }
 
     /// The same, once the session has ended.
@@ -114,18 +114,18 @@ public:
         return run_until([&] { return ended_; });
     }
 
-    /// Runs until the session's timer has looked at the clock, and not one step further.
-    void run_until_looked_once(const ManualClock& clock) {
-        run_until([&, looks = clock.looks] { return clock.looks > looks; });
+    /// Runs until the session's timer has read the clock once, and not one step further.
+    void run_until_clock_read(const ManualClock& clock) {
+        run_until([&, reads = clock.reads] { return clock.reads > reads; });
     }
 
     bool ended() const { return ended_; }
 
-    /// How many refusals the session has told of.
+    /// The number of refusals that the session has reported.
     int refusals() const { return refusals_; }
 
-    /// The client reads nothing from here on.
-    void deafen() { deaf_ = true; }
+    /// From now on, the client reads nothing.
+    void stop_reading() { reading_stopped_ = true; }
 
 private:
     template <typename Condition>
@@ -142,16 +142,16 @@ private:
     }
 
     void read_available() {
-        asio::error_code nothing_there;
-        while (!deaf_ && !nothing_there) {
+        asio::error_code would_block;
+        while (!reading_stopped_ && !would_block) {
             char buffer[4096];
-            received_.append(buffer, client().read_some(asio::buffer(buffer), nothing_there));
+            received_.append(buffer, client().read_some(asio::buffer(buffer), would_block));
         }
     }
 
     bool ended_ = false;  // outlives io_, in whose coroutines it is set
     int refusals_ = 0;    // so does this
-    bool deaf_ = false;
+    bool reading_stopped_ = false;
     std::string received_;
     asio::io_context io_;
     SocketPair sockets_;
@@ -173,19 +173,19 @@ std::string request(std::string_view body) {
 
 }  // namespace
 
-TEST_CASE("Requests that one read brings are answered in one write") {
+TEST_CASE("Requests that arrive in one read are answered in one write") {
     Echo echo;
     std::string requests;
     for (int i = 0; i < 40; ++i) {
         requests += request("body " + std::to_string(i) + ".");
     }
     echo.send(requests);
-    // The loop takes one step at a time, and a write is a step: the first answer brings them all.
-    const std::string& answers = echo.receive_until("HTTP/1.1");
-    CHECK(count(answers, "HTTP/1.1 200 OK\r\n") == 40);
+    // The loop runs one step at a time, and a write is one step, so all responses arrive at once.
+    const std::string& responses = echo.receive_until("HTTP/1.1");
+    CHECK(count(responses, "HTTP/1.1 200 OK\r\n") == 40);
     for (int i = 1; i < 40; ++i) {
-        CHECK(answers.find("body " + std::to_string(i - 1) + ".") <
-              answers.find("body " + std::to_string(i) + "."));
+        CHECK(responses.find("body " + std::to_string(i - 1) + ".") <
+              responses.find("body " + std::to_string(i) + "."));
     }
 }
 
@@ -198,21 +198,21 @@ TEST_CASE("A client that expects 100 Continue gets it once, before it sends the 
     CHECK(count(echo.receive_until("abcd"), "100 Continue") == 1);
 }
 
-TEST_CASE("A client that has stopped sending still gets its answer, and the session ends") {
+TEST_CASE("A client that has stopped sending still gets its response, and the session ends") {
     Echo echo;
-    echo.send(request("last words"));
+    echo.send(request("last body"));
     echo.client().shutdown(Socket::shutdown_send);
-    CHECK(echo.receive_to_end().ends_with("last words"));
+    CHECK(echo.receive_to_end().ends_with("last body"));
 }
 
-TEST_CASE("A request that ends in the middle is refused in words") {
+TEST_CASE("A request that ends in the middle gets an error response") {
     Echo echo;
     echo.send("POST / HTTP/1.1\r\nHo");
     echo.client().shutdown(Socket::shutdown_send);
     CHECK(echo.receive_to_end().find("the connection ended inside a request") != std::string::npos);
 }
 
-TEST_CASE("What follows a request with Connection: close is not looked at") {
+TEST_CASE("Bytes after a request with Connection: close are ignored") {
     Echo echo;
     echo.send("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\na");
     echo.send(request("b"));
@@ -220,7 +220,7 @@ TEST_CASE("What follows a request with Connection: close is not looked at") {
     CHECK(count(echo.receive_to_end(), "HTTP/1.1 200") == 1);
 }
 
-TEST_CASE("A client that vanishes ends its session, at whatever byte") {
+TEST_CASE("A client that resets its connection ends its session, after any byte of a request") {
     const std::string bytes = request("some body");
     for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
         Echo echo;
@@ -231,8 +231,8 @@ TEST_CASE("A client that vanishes ends its session, at whatever byte") {
     }
 }
 
-TEST_CASE("Sessions that end while their deadline is being reached are not touched by it") {
-    // The timer's handler may be queued already: an address sanitizer would see it reach back.
+TEST_CASE("A deadline does not touch a session that ends just when the deadline expires") {
+    // The timer's handler may already be queued. AddressSanitizer would report its access.
     for (int i = 0; i < 200; ++i) {
         SessionLimits limits;
         limits.idle_ms = 1ms;
@@ -242,7 +242,7 @@ TEST_CASE("Sessions that end while their deadline is being reached are not touch
     }
 }
 
-TEST_CASE("Moving a deadline costs no allocation") {
+TEST_CASE("Moving a deadline does not allocate") {
     asio::io_context io;
     SocketPair sockets{io};
     Deadline deadline{sockets.server, Clock::steady()};
@@ -258,12 +258,12 @@ TEST_CASE("Moving a deadline costs no allocation") {
     CHECK(!deadline.expired());
 }
 
-TEST_CASE("The deadline that counts is the one set last, earlier or later") {
+TEST_CASE("The deadline that was set last applies, whether it is earlier or later") {
     asio::io_context io;
     SocketPair sockets{io};
-    bool called_off = false;
+    bool canceled = false;
     sockets.server.async_wait(Socket::wait_read, [&](const asio::error_code& error) {
-        called_off = error == asio::error::operation_aborted;
+        canceled = error == asio::error::operation_aborted;
     });
     Deadline deadline{sockets.server, Clock::steady()};
     const auto start = Clock::steady().now();
@@ -283,25 +283,25 @@ TEST_CASE("The deadline that counts is the one set last, earlier or later") {
         }
         CHECK(deadline.expired());
         io.poll();
-        CHECK(called_off);
-        called_off = false;
+        CHECK(canceled);
+        canceled = false;
         sockets.server.async_wait(Socket::wait_read, [&](const asio::error_code& error) {
-            called_off = error == asio::error::operation_aborted;
+            canceled = error == asio::error::operation_aborted;
         });
         deadline.expire_at(start + 50ms);
     }
     CHECK(!deadline.expired());
     io.restart();
-    while (!called_off && Clock::steady().now() < start + 5s) {
+    while (!canceled && Clock::steady().now() < start + 5s) {
         io.run_one_for(10ms);
     }
-    CHECK(called_off);
+    CHECK(canceled);
     CHECK(deadline.expired());
     CHECK(Clock::steady().now() - start >= 50ms);
     CHECK(Clock::steady().now() - start < 5s);
 }
 
-TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
+TEST_CASE("Each phase times out, however slowly its bytes arrive") {
     struct Row {
         std::string_view phase;
         std::string_view bytes;
@@ -325,21 +325,21 @@ TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
     Echo echo{limits, clock};
 
     SECTION("from the beginning of a connection") {}
-    SECTION("behind an answer") {
-        echo.receive_until_looked(clock);
+    SECTION("after a response") {
+        echo.receive_until_clock_read(clock);
         clock.advance(limits.idle_ms - 1ms);
         echo.send(request("first"));
         echo.receive_until("first");
     }
     echo.send(bytes);
-    echo.receive_until_looked(clock);
+    echo.receive_until_clock_read(clock);
     for (int i = 0; i < 3; ++i) {
         clock.advance(limit / 4);
         echo.send(more);
-        CHECK(echo.receive_until_looked(clock).find(" 408 ") == std::string::npos);
+        CHECK(echo.receive_until_clock_read(clock).find(" 408 ") == std::string::npos);
     }
     clock.advance(limit / 4 - 1ms);
-    CHECK(echo.receive_until_looked(clock).find(" 408 ") == std::string::npos);
+    CHECK(echo.receive_until_clock_read(clock).find(" 408 ") == std::string::npos);
     CHECK(!echo.ended());
     clock.advance(1ms);
     const std::string& received = echo.receive_to_end();
@@ -347,7 +347,7 @@ TEST_CASE("Each phase has its time and no more, however its bytes drip in") {
     CHECK(count(received, "HTTP/1.1 408 ") == (phase == "idle" ? 0 : 1));
 }
 
-TEST_CASE("An idle connection closes without a word, but for a request that came by then") {
+TEST_CASE("An idle connection closes without a response, unless a request has arrived by then") {
     SessionLimits limits;
     limits.idle_ms = 1000ms;
     ManualClock clock;
@@ -358,23 +358,23 @@ TEST_CASE("An idle connection closes without a word, but for a request that came
         echo.send(request("first"));
         before = echo.receive_until("first");
     }
-    echo.receive_until_looked(clock);
+    echo.receive_until_clock_read(clock);
     clock.advance(limits.idle_ms);
     SECTION("nothing has come") {
         CHECK(echo.receive_to_end() == before);
         CHECK(echo.refusals() == 0);
     }
-    // The session has been woken here, and has yet to take its last look.
+    // Below, the timer has woken the session, which has yet to read the socket for the last time.
     SECTION("an empty line has come") {
-        echo.run_until_looked_once(clock);
+        echo.run_until_clock_read(clock);
         echo.send("\r\n");
         CHECK(echo.receive_to_end() == before);
     }
     SECTION("a request has come") {
-        echo.run_until_looked_once(clock);
+        echo.run_until_clock_read(clock);
         echo.send(request("in time"));
         echo.receive_until("in time");
-        echo.receive_until_looked(clock);
+        echo.receive_until_clock_read(clock);
         CHECK(!echo.ended());
     }
 }
@@ -388,15 +388,15 @@ TEST_CASE("A refusal of HEAD has no body, whichever part of the session refuses 
         echo.send("HEAD / HTTP/2.0\r\n");
         echo.receive_until(" 505 ");
     }
-    SECTION("a deadline, before the request line has come whole") {
+    SECTION("a deadline, before the request line is complete") {
         echo.send("HEAD /");
-        echo.receive_until_looked(clock);
+        echo.receive_until_clock_read(clock);
         clock.advance(limits.head_ms);
         echo.receive_until(" 408 ");
     }
-    SECTION("a deadline, when the head has come whole") {
+    SECTION("a deadline, after the head is complete") {
         echo.send("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
-        echo.receive_until_looked(clock);
+        echo.receive_until_clock_read(clock);
         clock.advance(limits.body_ms);
         echo.receive_until(" 408 ");
     }
@@ -409,7 +409,7 @@ TEST_CASE("A refusal of HEAD has no body, whichever part of the session refuses 
     CHECK(echo.refusals() == 1);
 }
 
-TEST_CASE("Each request that the session refuses is told of, once") {
+TEST_CASE("The session reports each request that it refuses, once") {
     struct Row {
         std::string_view bytes;
         int refusals;
@@ -431,27 +431,28 @@ TEST_CASE("Each request that the session refuses is told of, once") {
     CHECK(echo.refusals() == refusals);
 }
 
-TEST_CASE("A client has its time to take answers, and no more", "[waits]") {
+TEST_CASE("A session ends if its client does not read the responses in time", "[waits]") {
     SessionLimits limits;
     limits.write_ms = 5000ms;
     ManualClock clock;
     Echo echo{limits, clock};
-    echo.deafen();
+    echo.stop_reading();
     const std::string bytes = request(std::string(60'000, 'x'));
-    asio::error_code no_room;
-    for (int i = 0; i < 1000 && !no_room; ++i) {
-        echo.client().write_some(asio::buffer(bytes), no_room);
-        echo.receive_until_looked(clock);
+    asio::error_code would_block;
+    for (int i = 0; i < 1000 && !would_block; ++i) {
+        echo.client().write_some(asio::buffer(bytes), would_block);
+        echo.receive_until_clock_read(clock);
     }
-    REQUIRE(no_room == asio::error::would_block);  // while answers wait, nothing is read
+    // The session reads nothing while responses wait.
+    REQUIRE(would_block == asio::error::would_block);
     clock.advance(limits.write_ms - 1ms);
-    echo.receive_until_looked(clock);
+    echo.receive_until_clock_read(clock);
     CHECK(!echo.ended());
     clock.advance(1ms);
     echo.receive_to_end();
 }
 
-TEST_CASE("A refused client has its time to stop sending, and no more") {
+TEST_CASE("A session that refused a request lingers until its timeout, and no longer") {
     SessionLimits limits;
     limits.linger_ms = 2000ms;
     ManualClock clock;
@@ -460,25 +461,25 @@ TEST_CASE("A refused client has its time to stop sending, and no more") {
     echo.receive_until(" 400 ");
     clock.advance(limits.linger_ms - 1ms);
     echo.send("more");
-    echo.receive_until_looked(clock);
+    echo.receive_until_clock_read(clock);
     CHECK(!echo.ended());
     clock.advance(1ms);
     echo.receive_to_end();
 }
 
-TEST_CASE("Answers that leave together have looked at the clock once for their date") {
+TEST_CASE("Responses that are sent together read the clock once for their dates") {
     CountingClock clock;
     Echo echo{{}, clock};
-    const auto looks_for = [&](int requests) {
+    const auto reads_for = [&](int requests) {
         std::string bytes;
         for (int i = 1; i < requests; ++i) {
             bytes += request("x");
         }
-        const int before = clock.looks;
+        const int before = clock.reads;
         echo.send(bytes + request("last " + std::to_string(requests)));
         echo.receive_until("last " + std::to_string(requests));
-        return clock.looks - before;
+        return clock.reads - before;
     };
-    looks_for(1);
-    CHECK(looks_for(50) == looks_for(2));
+    reads_for(1);
+    CHECK(reads_for(50) == reads_for(2));
 }
