@@ -6,7 +6,7 @@
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
-TEST_CASE("A request is answered with its own body, a date, and the end of the connection") {
+TEST_CASE("The server answers a request with its own body and a Date, and closes the connection") {
     ServerProcess server{server_command("stage01_blocking")};
     Connection connection{server.target()};
     REQUIRE(connection.send(post("any bytes \x01\xff at all")));
@@ -19,26 +19,30 @@ TEST_CASE("A request is answered with its own body, a date, and the end of the c
     CHECK(connection.closed_by_server());
 }
 
-TEST_CASE("Each variant of stage 1 turns the claims that it names") { check_variants(1, 8); }
+TEST_CASE("Each variant of stage 1 changes the results of the claims that it names") {
+    check_variants(1, 8);
+}
 
-TEST_CASE("No variant of stage 1 turns another claim", "[full]") { check_variants(1, 1); }
+TEST_CASE("No variant of stage 1 changes the result of any other claim", "[full]") {
+    check_variants(1, 1);
+}
 
-TEST_CASE("A wrong start of stage 1 ends in one sentence") {
+TEST_CASE("Stage 1 reports each startup error in one sentence") {
     check_start_errors("stage01_blocking");
 }
 
-TEST_CASE("The client of stage 1 tells stage 1 from stage 2", "[waits]") {
+TEST_CASE("The client of stage 1 distinguishes stage 1 from stage 2", "[waits]") {
     check_verdict(1, {"stage01_blocking"}, Verdict::as_expected);
     check_verdict(1, {"stage02_async"}, Verdict::not_as_expected);
 }
 
-TEST_CASE("A client that is killed takes the server that it has spawned with it") {
+TEST_CASE("A server that the client has spawned ends when the client is killed") {
     Process client{{program("client"),
                     "1 --requests 100000000",
                     {"--spawn", shell_word(program("stage01_blocking")) + " --port 0"}}};
-    const auto where = client.wait_for_line("load on ", 10s);
-    REQUIRE(where);
-    const auto target = parse_target(where->substr(0, where->find(": ")));
+    const auto address = client.wait_for_line("load on ", 10s);
+    REQUIRE(address);
+    const auto target = parse_target(address->substr(0, address->find(": ")));
     REQUIRE(target);
     kill(client.pid(), SIGKILL);
     const auto deadline = std::chrono::steady_clock::now() + 10s;

@@ -7,13 +7,19 @@
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
-TEST_CASE("Each variant of stage 2 turns the claims that it names") { check_variants(2, 8); }
+TEST_CASE("Each variant of stage 2 changes the results of the claims that it names") {
+    check_variants(2, 8);
+}
 
-TEST_CASE("No variant of stage 2 turns another claim", "[full]") { check_variants(2, 1); }
+TEST_CASE("No variant of stage 2 changes the result of any other claim", "[full]") {
+    check_variants(2, 1);
+}
 
-TEST_CASE("A wrong start of stage 2 ends in one sentence") { check_start_errors("stage02_async"); }
+TEST_CASE("Stage 2 reports each startup error in one sentence") {
+    check_start_errors("stage02_async");
+}
 
-TEST_CASE("The client of stage 2 tells stage 2 from its neighbours", "[full]") {
+TEST_CASE("The client of stage 2 distinguishes stage 2 from the adjacent stages", "[full]") {
     check_verdict(2, {"stage02_async"}, Verdict::as_expected);
     check_verdict(2, {"stage03_validation"}, Verdict::not_as_expected);
     check_verdict(2, {"stage01_blocking"}, Verdict::not_as_expected);
@@ -50,13 +56,14 @@ TEST_CASE("A server without free descriptors pauses accepting, logs that once, a
     CHECK(!server.process().ended());
 }
 
-TEST_CASE("A thread for each connection keeps silent clients apart") {
+TEST_CASE("With a thread for each connection, silent clients do not delay others") {
     ServerProcess server{server_command("thread_per_connection")};
     CHECK(!claim("idle-client").experiment(server.target()).holds);
     CHECK(claim("idle-connections").experiment(server.target()).holds);
 }
 
-TEST_CASE("A pool freezes when each of its threads has a silent client, and thaws", "[waits]") {
+TEST_CASE("A thread pool freezes while each of its threads has a silent client, and recovers",
+          "[waits]") {
     ServerProcess server{server_command("thread_pool", "--threads 4")};
     std::list<Connection> silent;
     while (silent.size() < 3) {
@@ -69,7 +76,7 @@ TEST_CASE("A pool freezes when each of its threads has a silent client, and thaw
     CHECK(probe(server.target(), 5s));
 }
 
-TEST_CASE("A pool whose queue is full accepts the next client after one leaves", "[waits]") {
+TEST_CASE("A thread pool whose queue is full accepts the next client after one leaves", "[waits]") {
     ServerProcess server{server_command("thread_pool", "--threads 1 --queue-capacity 1")};
     const auto open = [&] { return descriptors(server.process().pid()); };
     const std::ptrdiff_t before = open();

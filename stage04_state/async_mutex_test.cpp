@@ -23,7 +23,7 @@ awaitable<void> increment(AsyncMutex& mutex, int& counter) {
     counter = before + 1;
 }
 
-awaitable<void> sign(AsyncMutex& mutex, int number, std::vector<int>& log) {
+awaitable<void> append(AsyncMutex& mutex, int number, std::vector<int>& log) {
     const std::unique_lock lock = co_await mutex.async_lock();
     co_await let_others_run();
     log.push_back(number);
@@ -73,7 +73,7 @@ TEST_CASE("Coroutines get an async lock in their order of arrival") {
     AsyncMutex mutex{io};
     std::vector<int> log;
     for (int number = 0; number < 10; ++number) {
-        asio::co_spawn(io, sign(mutex, number, log), stop_on_exception);
+        asio::co_spawn(io, append(mutex, number, log), stop_on_exception);
     }
     io.run();
     CHECK(log == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -88,7 +88,7 @@ TEST_CASE("A coroutine that waits for an async lock blocks no thread") {
     io.run();
     REQUIRE(held.owns_lock());
 
-    asio::co_spawn(io, sign(mutex, 1, log), stop_on_exception);
+    asio::co_spawn(io, append(mutex, 1, log), stop_on_exception);
     io.restart();
     io.poll();
     CHECK(log.empty());  // it waits, but poll() has returned
@@ -101,12 +101,12 @@ TEST_CASE("A coroutine that waits for an async lock blocks no thread") {
 TEST_CASE("An exception under an async lock unlocks it") {
     asio::io_context io;
     AsyncMutex mutex{io};
-    bool heard = false;
+    bool reported = false;
     asio::co_spawn(io, fail(mutex),
-                   [&](const std::exception_ptr& exception) { heard = exception != nullptr; });
+                   [&](const std::exception_ptr& exception) { reported = exception != nullptr; });
     int counter = 0;
     asio::co_spawn(io, increment(mutex, counter), stop_on_exception);
     io.run();
-    CHECK(heard);
+    CHECK(reported);
     CHECK(counter == 1);
 }

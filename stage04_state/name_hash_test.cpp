@@ -66,5 +66,5 @@ TEST_CASE("Names that collide under std::hash are spread over the buckets of the
     for (std::size_t i = 0; i < balances.bucket_count(); ++i) {
         largest = std::max(largest, balances.bucket_size(i));
     }
-    CHECK(largest < 20);  // of one name on average: 20 come in one of 10^16 runs
+    CHECK(largest < 20);  // the mean is 1, and 20 occur in one of 10^16 runs
 }

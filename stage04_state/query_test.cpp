@@ -24,7 +24,7 @@ std::string read(std::string_view json) {
     return "error: " + std::get<EventError>(message).detail;
 }
 
-/// The status that a request is refused with; 0 where it isn't.
+/// The status with which a request is refused, or 0 if it isn't.
 int refused_with(const Request& request) {
     UserLimit users{100};
     const auto message = route(request, users);
@@ -43,13 +43,13 @@ TEST_CASE("A query names its type and its user") {
           "balance of " + std::string{"\0\"\xe2\x82\xac", 5});
 }
 
-TEST_CASE("What is a whole event stays an event, whatever its type says") {
+TEST_CASE("A complete event is an event, whatever its type member says") {
     CHECK(read(R"({"user":"a","action":"buy","amount":1})") == "event a");
     CHECK(read(R"({"type":"balance","user":"a","action":"buy","amount":1})") == "event a");
     CHECK(read(R"({"type":7,"user":"a","action":"buy","amount":1})") == "event a");
 }
 
-TEST_CASE("An event of one user too many is refused, and a query never is") {
+TEST_CASE("An event of a user over the limit is refused, but a query never is") {
     UserLimit users{2};
     const auto status = [&](std::string_view user, const char* body) {
         const std::string json = fmt::format(fmt::runtime(body), user);
@@ -59,7 +59,7 @@ TEST_CASE("An event of one user too many is refused, and a query never is") {
     };
     const char* const event = R"({{"user":"{}","action":"buy","amount":1}})";
     const char* const query = R"({{"type":"balance","user":"{}"}})";
-    CHECK(status("stranger", query) == "");  // and is not remembered
+    CHECK(status("stranger", query) == "");  // and does not count as a user
     CHECK(status("alice", event) == "");
     CHECK(status("bob", event) == "");
     CHECK(status("carol", event) == R"({"status":"rejected","reason":"too_many_users"})");
@@ -67,7 +67,7 @@ TEST_CASE("An event of one user too many is refused, and a query never is") {
     CHECK(status("carol", query) == "");
 }
 
-TEST_CASE("What is neither is told what it lacks") {
+TEST_CASE("A message that is neither an event nor a query gets an error with the reason") {
     const std::string type = "error: unknown 'type' of query";
     CHECK(read(R"({"type":"balances","user":"a"})") == type);
     CHECK(read(R"({"type":"","user":"a"})") == type);
@@ -84,14 +84,14 @@ TEST_CASE("What is neither is told what it lacks") {
     CHECK(read("[]") == "error: expected an object, not an array");
 }
 
-TEST_CASE("A query may be as deep as its bytes allow") {
+TEST_CASE("A query may be nested as deeply as its size allows") {
     const std::string deep =
         fmt::format(R"({{"further":{:[>{}}{:]>{}},"type":"balance","user":"a"}})", "", 1'000'000,
                     "", 1'000'000);
     CHECK(read(deep) == "balance of a");
 }
 
-TEST_CASE("Messages come by POST to /") {
+TEST_CASE("Only POST to / may carry a message") {
     const std::string_view query = R"({"type":"balance","user":"alice"})";
     CHECK(refused_with({.method = "POST", .target = "/", .body = query}) == 0);
     CHECK(refused_with({.method = "POST", .target = "/?x=1", .body = query}) == 0);
@@ -100,7 +100,7 @@ TEST_CASE("Messages come by POST to /") {
     CHECK(refused_with({.method = "POST", .target = "/", .body = "{}"}) == 400);
 }
 
-TEST_CASE("A balance is told in JSON, whatever the user's name is made of") {
+TEST_CASE("A balance response is valid JSON, whatever bytes the user's name has") {
     CHECK(balance_response("alice", 100).body == R"({"user":"alice","balance":100})");
     CHECK(balance_response("", std::numeric_limits<std::int64_t>::min()).body ==
           R"({"user":"","balance":-9223372036854775808})");

@@ -29,7 +29,7 @@ namespace {
 /// Far longer than any of these tests takes, with sanitizers and on a busy machine.
 constexpr auto patience = 20s;
 
-/// What a thread returns. If it does not return in time, the test aborts, because it can't be
+/// The result of a thread. If it does not return in time, the test aborts, because it can't be
 /// joined.
 template <typename T>
 T result_of(std::future<T>& thread) {
@@ -103,7 +103,7 @@ TEST_CASE("A queue with known poppers has no extra capacity while none of them w
     CHECK(queue.try_push(1) == PushStatus::success);
     CHECK(queue.try_push(2) == PushStatus::success);
     CHECK(queue.try_push(3) ==
-          PushStatus::full);  // nobody waits; the explorer tests waiting poppers
+          PushStatus::full);  // no popper waits; the explorer tests waiting poppers
     CHECK(queue.pop() == 1);
     CHECK(queue.try_push(4) == PushStatus::success);
     CHECK(queue.try_push(5) == PushStatus::full);
@@ -114,7 +114,7 @@ TEST_CASE("A closed queue refuses pushes, and is drained before pop returns null
     CHECK(queue.push(1) == PushStatus::success);
     CHECK(queue.push(2) == PushStatus::success);
     queue.close();
-    // It is also full, but a push does not wait for room.
+    // It is also full, but a push does not wait for capacity.
     CHECK(queue.try_push(3) == PushStatus::closed);
     CHECK(queue.push(3) == PushStatus::closed);
     CHECK(queue.pop() == 1);

@@ -10,15 +10,15 @@ using namespace unfreeze;
 
 namespace {
 
-awaitable<void> take(ConnectionLimit& limit, std::vector<ConnectionLimit::Permit>& permits) {
+awaitable<void> acquire(ConnectionLimit& limit, std::vector<ConnectionLimit::Permit>& permits) {
     permits.push_back(co_await limit.async_acquire());
 }
 
-/// Asks for so many permits, and tells how many there were.
-std::size_t take(asio::io_context& io, ConnectionLimit& limit, std::size_t wanted,
-                 std::vector<ConnectionLimit::Permit>& permits) {
+/// Requests `wanted` more permits, and returns how many are held.
+std::size_t acquire(asio::io_context& io, ConnectionLimit& limit, std::size_t wanted,
+                    std::vector<ConnectionLimit::Permit>& permits) {
     for (std::size_t i = 0; i < wanted; ++i) {
-        asio::co_spawn(io, take(limit, permits), stop_on_exception);
+        asio::co_spawn(io, acquire(limit, permits), stop_on_exception);
     }
     io.restart();
     io.poll();
@@ -27,38 +27,38 @@ std::size_t take(asio::io_context& io, ConnectionLimit& limit, std::size_t wante
 
 }  // namespace
 
-TEST_CASE("There are so many permits, and whoever finds none waits until one is left") {
+TEST_CASE("If all permits are taken, async_acquire waits until one is released") {
     asio::io_context io;
     ConnectionLimit limit{io, 3};
     std::vector<ConnectionLimit::Permit> permits;
-    CHECK(take(io, limit, 5, permits) == 3);
+    CHECK(acquire(io, limit, 5, permits) == 3);
     permits.pop_back();
-    CHECK(take(io, limit, 0, permits) == 3);  // one of the two that wait has got it
+    CHECK(acquire(io, limit, 0, permits) == 3);  // one of the two waiters has got it
     permits.pop_back();
-    CHECK(take(io, limit, 0, permits) == 3);
+    CHECK(acquire(io, limit, 0, permits) == 3);
     permits.pop_back();
-    CHECK(take(io, limit, 0, permits) == 2);  // nobody waits any more
-    CHECK(take(io, limit, 5, permits) == 3);
+    CHECK(acquire(io, limit, 0, permits) == 2);  // there is no waiter left
+    CHECK(acquire(io, limit, 5, permits) == 3);
 }
 
-TEST_CASE("A permit that has been moved is left once") {
+TEST_CASE("A moved permit is released once") {
     asio::io_context io;
     ConnectionLimit limit{io, 2};
     std::vector<ConnectionLimit::Permit> permits;
-    CHECK(take(io, limit, 2, permits) == 2);
+    CHECK(acquire(io, limit, 2, permits) == 2);
     {
         const ConnectionLimit::Permit moved = std::move(permits.back());
         permits.pop_back();
-        CHECK(take(io, limit, 0, permits) == 1);
+        CHECK(acquire(io, limit, 0, permits) == 1);
     }
-    CHECK(take(io, limit, 2, permits) == 2);
+    CHECK(acquire(io, limit, 2, permits) == 2);
 }
 
-TEST_CASE("A permit hears the exception of the coroutine that it belongs to") {
+TEST_CASE("A permit rethrows the exception of its coroutine") {
     asio::io_context io;
     ConnectionLimit limit{io, 1};
     std::vector<ConnectionLimit::Permit> permits;
-    REQUIRE(take(io, limit, 1, permits) == 1);
+    REQUIRE(acquire(io, limit, 1, permits) == 1);
     const auto fail = []() -> awaitable<void> {
         throw std::logic_error{"an invariant is broken"};
         co_return;
@@ -69,11 +69,11 @@ TEST_CASE("A permit hears the exception of the coroutine that it belongs to") {
     CHECK_THROWS_AS(io.run(), std::logic_error);
 }
 
-TEST_CASE("A permit may outlive the limit: a coroutine's end comes with that of its context") {
+TEST_CASE("A permit may outlive the limit, because the context destroys its coroutines later") {
     asio::io_context io;
     std::optional<ConnectionLimit> limit{std::in_place, io, 1};
     std::vector<ConnectionLimit::Permit> permits;
-    REQUIRE(take(io, *limit, 1, permits) == 1);
+    REQUIRE(acquire(io, *limit, 1, permits) == 1);
     const auto wait = [](asio::io_context& context) -> awaitable<void> {
         Timer never{context, Timer::time_point::max()};
         co_await never.async_wait(use_awaitable);

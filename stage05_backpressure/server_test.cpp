@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// By how much a server's memory grows while it is offered many events, in KiB.
+/// The growth of a server's memory under a load of many events, in KiB.
 long growth(std::string_view name) {
     ServerProcess server{server_command(name, "--work-ms 1000")};
     CHECK(probe(server.target(), frozen_after));
@@ -24,18 +24,22 @@ long growth(std::string_view name) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 5 turns the claims that it names") { check_variants(5, 8); }
+TEST_CASE("Each variant of stage 5 changes the results of the claims that it names") {
+    check_variants(5, 8);
+}
 
-TEST_CASE("No variant of stage 5 turns another claim", "[full]") { check_variants(5, 1); }
+TEST_CASE("No variant of stage 5 changes the result of any other claim", "[full]") {
+    check_variants(5, 1);
+}
 
-TEST_CASE("A wrong start of stage 5 ends in one sentence") {
+TEST_CASE("Stage 5 reports each startup error in one sentence") {
     check_start_errors("stage05_backpressure");
     CHECK(output_of({program("stage05_backpressure"), "--queue-capacity 0"}) ==
           "stage05_backpressure: --queue-capacity: expected a whole number from 1 to 1000000, got "
           "'0' (see --help)\nexit 2\n");
 }
 
-TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its variant",
+TEST_CASE("The client of stage 5 distinguishes stage 5 from the adjacent stages and from a variant",
           "[full]") {
     const char* const flags = "--requests 2000";
     check_verdict(5, {"stage05_backpressure", "--work-ms 50"}, Verdict::as_expected, flags);
@@ -45,7 +49,7 @@ TEST_CASE("The client of stage 5 tells stage 5 from its neighbours and from its 
     check_verdict(5, {"stage04_state", "--work-ms 10"}, Verdict::not_as_expected, "--requests 100");
 }
 
-TEST_CASE("What has room is answered with 202, what has none with 503 and when to come again") {
+TEST_CASE("An event gets 202 if the queue has capacity, and 503 with Retry-After if not") {
     ServerProcess server{
         server_command("stage05_backpressure", "--work-ms 60000 --queue-capacity 1")};
     Connection connection{server.target()};
@@ -64,7 +68,7 @@ TEST_CASE("What has room is answered with 202, what has none with 503 and when t
         }
         return response->status;
     };
-    // One goes to the worker, as soon as it comes for it, and the next one into the queue.
+    // The worker pops the first event, and the next one fills the queue.
     CHECK(send() == 202);
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     while (send() != 202 && std::chrono::steady_clock::now() < deadline) {
@@ -74,7 +78,7 @@ TEST_CASE("What has room is answered with 202, what has none with 503 and when t
     }
 }
 
-TEST_CASE("A burst of 10,000 against room for 100 loses nothing and invents nothing") {
+TEST_CASE("A burst of 10,000 events against a capacity of 100 loses and duplicates nothing") {
     const auto [name, flags] =
         GENERATE(CourseServer{"stage05_backpressure", "--work-ms 1"},
                  CourseServer{"stage05_backpressure", "--work-ms 0"},
@@ -88,15 +92,16 @@ TEST_CASE("A burst of 10,000 against room for 100 loses nothing and invents noth
          }});
     CHECK(load.accepted + load.rejected == 10'000);
     CHECK(load.accepted >= 100);
-    CHECK((load.rejected > 0 || flags.ends_with(" 0")));  // workers without work may keep pace
+    CHECK((load.rejected > 0 ||
+           flags.ends_with(" 0")));  // if work takes no time, workers may keep up
 
     const auto accepted = static_cast<std::int64_t>(load.accepted);
     CHECK(accounts.wait_for(accepted) == accepted);
-    CHECK(wait_until_idle(server.target(), 5s));  // so that whatever is too much shows as well
+    CHECK(wait_until_idle(server.target(), 5s));  // so that a duplicate shows as well
     CHECK(accounts.balance() == accepted);
 }
 
-TEST_CASE("What is accepted is what has been worked on and what the queue has room for") {
+TEST_CASE("The server accepts only the events that it processes and that its queue holds") {
     ServerProcess server{
         server_command("stage05_backpressure", "--work-ms 200 --queue-capacity 20")};
     const Account account{server.target()};
@@ -109,16 +114,16 @@ TEST_CASE("What is accepted is what has been worked on and what the queue has ro
     const auto done = account.balance();
     REQUIRE(done);
     CHECK(*done >= 2);
-    // All places taken, one in work; a job may have ended since the last request.
+    // The queue is full, and one job is in progress; one may have ended since the last request.
     const auto waiting = static_cast<std::int64_t>(load.accepted) - *done;
     CHECK(waiting >= 20);
     CHECK(waiting <= 21);
     CHECK(load.accepted + load.rejected == 400);
-    // A refusal has nothing to wait for: far from the 200 ms that a job takes.
+    // A refusal waits for nothing, so it is much faster than the 200 ms of a job.
     CHECK(load.rejection_latency.quantile(0.9) < 50ms);
 }
 
-TEST_CASE("Memory stays flat under overload, and grows without the bound") {
+TEST_CASE("Memory stays flat under overload, and grows if the queue has no bound") {
     if (sanitized) {
         return;
     }
@@ -128,7 +133,7 @@ TEST_CASE("Memory stays flat under overload, and grows without the bound") {
     CHECK(4 * bounded < unbounded);
 }
 
-TEST_CASE("Without the bound, those who are accepted wait as long as it takes") {
+TEST_CASE("If the queue has no bound, accepted events wait several times as long") {
     if (sanitized) {
         return;
     }
@@ -148,7 +153,7 @@ TEST_CASE("Without the bound, those who are accepted wait as long as it takes") 
     CHECK(4 * time_to_end("stage05_backpressure") < time_to_end("stage05_variant_unbounded_queue"));
 }
 
-TEST_CASE("A connection too many waits in the backlog until another one leaves", "[waits]") {
+TEST_CASE("A connection over the limit waits in the backlog until another one closes", "[waits]") {
     const auto [name, flags] =
         GENERATE(CourseServer{"stage05_backpressure"}, CourseServer{"stage06_workers"},
                  CourseServer{"stage06_workers", "--io-threads 2"});
@@ -165,14 +170,15 @@ TEST_CASE("A connection too many waits in the backlog until another one leaves",
     CHECK(waiting.connected());  // by the kernel
     REQUIRE(waiting.send(post(event_body(0))));
     CHECK(!waiting.receive(300ms));
-    CHECK(descriptors(server.process().pid()) == descriptors_before);  // it costs the server none
+    CHECK(descriptors(server.process().pid()) ==
+          descriptors_before);  // the server uses none for it
     held.pop_front();
     const auto response = waiting.receive(5s);
     REQUIRE(response);
     CHECK(response->status == 202);
 }
 
-TEST_CASE("Each connection gives its place back, however it ends") {
+TEST_CASE("Each connection releases its permit, however it ends") {
     ServerProcess server{server_command("stage05_backpressure",
                                         "--connections-max 3 --work-ms 0 --queue-capacity 1000")};
     for (int i = 0; i < 20; ++i) {

@@ -57,33 +57,33 @@ TEST_CASE("A single thread serves all connections") {
 
 namespace {
 
-/// Sessions that never end by themselves.
-struct Crowd {
-    std::atomic<int> open = 0;
+/// The open sessions. None of them ends by itself.
+struct OpenSessions {
+    std::atomic<int> count = 0;
     std::function<void()> when_all_are_open;
 };
 
-constexpr int crowd_size = 6;
+constexpr int sessions_max = 6;
 
-awaitable<void> wait_for_ever(asio::io_context& io, Crowd& crowd) {
-    struct Guest {
-        ~Guest() { --crowd.open; }
-        Crowd& crowd;
+awaitable<void> run_session(asio::io_context& io, OpenSessions& sessions) {
+    struct Session {
+        ~Session() { --sessions.count; }
+        OpenSessions& sessions;
     };
-    const Guest guest{crowd};
+    const Session session{sessions};
     Timer timer{io, Timer::time_point::max()};
-    if (++crowd.open == crowd_size) {
-        crowd.when_all_are_open();
+    if (++sessions.count == sessions_max) {
+        sessions.when_all_are_open();
     }
     co_await timer.async_wait(use_awaitable);
 }
 
-/// Starts the crowd, spread over the threads, and waits for one permit more than the limit has.
-awaitable<void> start(IoThreads& io, ConnectionLimit& limit, Crowd& crowd) {
+/// Starts a session for each permit, spread over the threads, and then waits for one more permit.
+awaitable<void> start(IoThreads& io, ConnectionLimit& limit, OpenSessions& sessions) {
     for (;;) {
         ConnectionLimit::Permit permit = co_await limit.async_acquire();
         asio::io_context& context = io.next();
-        asio::co_spawn(context, wait_for_ever(context, crowd), std::move(permit));
+        asio::co_spawn(context, run_session(context, sessions), std::move(permit));
     }
 }
 
@@ -91,18 +91,20 @@ awaitable<void> start(IoThreads& io, ConnectionLimit& limit, Crowd& crowd) {
 
 TEST_CASE("run() destroys the open sessions of all threads before it returns") {
     IoThreads io{3};
-    Crowd crowd;
-    ConnectionLimit limit{io, crowd_size};  // by the implicit conversion
-    asio::co_spawn(static_cast<asio::io_context&>(io), start(io, limit, crowd), stop_on_exception);
+    OpenSessions sessions;
+    ConnectionLimit limit{io, sessions_max};  // by the implicit conversion
+    asio::co_spawn(static_cast<asio::io_context&>(io), start(io, limit, sessions),
+                   stop_on_exception);
     SECTION("after stop()") {
-        crowd.when_all_are_open = [&] { io.stop(); };
+        sessions.when_all_are_open = [&] { io.stop(); };
         io.run();
     }
     SECTION("after an exception in a handler, which run() rethrows") {
-        crowd.when_all_are_open = [&] {
-            asio::post(static_cast<asio::io_context&>(io), [] { throw std::runtime_error{"broken"}; });
+        sessions.when_all_are_open = [&] {
+            asio::post(static_cast<asio::io_context&>(io),
+                       [] { throw std::runtime_error{"broken"}; });
         };
         CHECK_THROWS_AS(io.run(), std::runtime_error);
     }
-    CHECK(crowd.open == 0);
+    CHECK(sessions.count == 0);
 }

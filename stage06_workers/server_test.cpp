@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// How long a server takes, in seconds, to work 24 events off that it has accepted at once.
+/// The seconds that a server takes to process a burst of 24 events.
 double time_work(std::string_view flags) {
     ServerProcess server{server_command("stage06_workers", flags)};
     const Burst burst = run_burst(server.target(), {.events = 24});
@@ -35,15 +35,19 @@ std::map<std::string, pid_t> threads_of(pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("Every claim of stage 6 is true on two threads for connections as well", "[full]") {
+TEST_CASE("The claims of stage 6 have the same results with two I/O threads", "[full]") {
     check_trials(try_all_claims(course_command(6, "stage06_workers", "--io-threads 2")), 6);
 }
 
-TEST_CASE("Each variant of stage 6 turns the claims that it names") { check_variants(6, 8); }
+TEST_CASE("Each variant of stage 6 changes the results of the claims that it names") {
+    check_variants(6, 8);
+}
 
-TEST_CASE("No variant of stage 6 turns another claim", "[full]") { check_variants(6, 1); }
+TEST_CASE("No variant of stage 6 changes the result of any other claim", "[full]") {
+    check_variants(6, 1);
+}
 
-TEST_CASE("A wrong start of stage 6 ends in one sentence") {
+TEST_CASE("Stage 6 reports each startup error in one sentence") {
     check_start_errors("stage06_workers");
     for (const char* const workers : {"0", "1001", "18446744073709551617", "-1", "+5", " 5", "010",
                                       "0x50", "1e3", "5.0", "[5]", "many", ""}) {
@@ -58,19 +62,20 @@ TEST_CASE("A wrong start of stage 6 ends in one sentence") {
     CHECK(help.find("threads that work on events (1 to 1000)") != std::string::npos);
 }
 
-TEST_CASE("A machine with no room for another thread is told of in one sentence") {
+TEST_CASE("If a thread can't be created, the server reports that in one sentence") {
     if (sanitized) {
         return;
     }
-    const std::vector<std::string> little_room{"prlimit", "--as=409600000"};
-    CHECK(output_of(server_command("stage06_workers", "--workers 1000").run_by(little_room))
+    const std::vector<std::string> little_memory{"prlimit", "--as=409600000"};
+    CHECK(output_of(server_command("stage06_workers", "--workers 1000").run_by(little_memory))
               .ends_with("': Resource temporarily unavailable\nexit 2\n"));
-    CHECK(output_of(
-              server_command("stage06_workers", "--workers 1 --io-threads 64").run_by(little_room))
-              .ends_with("': Resource temporarily unavailable\nexit 2\n"));
+    CHECK(
+        output_of(
+            server_command("stage06_workers", "--workers 1 --io-threads 64").run_by(little_memory))
+            .ends_with("': Resource temporarily unavailable\nexit 2\n"));
 }
 
-TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant", "[full]") {
+TEST_CASE("The client of stage 6 distinguishes stage 6 from stage 5 and from a variant", "[full]") {
     const char* const flags = "--requests 200 --rate 1000";
     check_verdict(6, {"stage06_workers", "--work-ms 50"}, Verdict::as_expected, flags);
     check_verdict(6, {"stage05_backpressure", "--work-ms 50"}, Verdict::not_as_expected, flags);
@@ -78,7 +83,7 @@ TEST_CASE("The client of stage 6 tells stage 6 from stage 5 and from its variant
                   Verdict::not_as_expected, flags);
 }
 
-TEST_CASE("Four workers do near four times the work of one, and eight near eight times") {
+TEST_CASE("Four workers are nearly four times as fast as one, and eight nearly eight times") {
     const double one = time_work("--work-ms 40 --workers 1");
     const double four = time_work("--work-ms 40 --workers 4");
     const double eight = time_work("--work-ms 40 --workers 8");
@@ -88,7 +93,7 @@ TEST_CASE("Four workers do near four times the work of one, and eight near eight
     CHECK(one > 5 * eight);
 }
 
-TEST_CASE("Threads go by names") {
+TEST_CASE("Threads have names") {
     ServerProcess server{server_command("stage06_workers", "--workers 2 --io-threads 3")};
     CHECK(probe(server.target(), frozen_after));
     const auto deadline = std::chrono::steady_clock::now() + 5s;
@@ -104,7 +109,7 @@ TEST_CASE("Threads go by names") {
     CHECK(!threads.contains("io 4"));
 }
 
-TEST_CASE("With many threads for connections, each of them serves its share") {
+TEST_CASE("With several I/O threads, each of them serves connections") {
     ServerProcess server{server_command("stage06_workers", "--work-ms 0 --io-threads 3")};
     std::list<Connection> connections;
     for (int i = 0; i < 9; ++i) {
@@ -123,6 +128,6 @@ TEST_CASE("With many threads for connections, each of them serves its share") {
     const auto threads = threads_of(server.process().pid());
     for (const char* const name : {"stage06_workers", "io 2", "io 3"}) {
         CAPTURE(name);
-        CHECK(processor_time(threads.at(name)) >= 10ms);  // a tick: it has had work to do
+        CHECK(processor_time(threads.at(name)) >= 10ms);  // one tick, so it has had work to do
     }
 }

@@ -20,27 +20,27 @@ using Queue = BoundedQueue<int, std::mutex, BatchedCondition>;
 /// A queue, and two threads that pop its items and count them. The constructor returns when both
 /// threads probably wait: one item has been popped, and 20 ms have passed. (No function can tell.
 /// If they did not wait, the tests below would miss a fault, and not report a false one.)
-class Taker {
+class Poppers {
 public:
-    explicit Taker(std::size_t capacity) : queue{capacity} {
+    explicit Poppers(std::size_t capacity) : queue{capacity} {
         CHECK(queue.try_push(0) == PushStatus::success);
-        CHECK(takes(1));
-        taken_ = 0;
+        CHECK(pops(1));
+        popped_ = 0;
         std::this_thread::sleep_for(20ms);
     }
 
-    ~Taker() { queue.close(); }
+    ~Poppers() { queue.close(); }
 
-    Taker(const Taker&) = delete;
-    Taker& operator=(const Taker&) = delete;
+    Poppers(const Poppers&) = delete;
+    Poppers& operator=(const Poppers&) = delete;
 
     /// Whether they have popped `wanted` items before the patience ends.
-    bool takes(int wanted, std::chrono::milliseconds patience = 10s) const {
+    bool pops(int wanted, std::chrono::milliseconds patience = 10s) const {
         const auto deadline = std::chrono::steady_clock::now() + patience;
-        while (taken_ < wanted && std::chrono::steady_clock::now() < deadline) {
+        while (popped_ < wanted && std::chrono::steady_clock::now() < deadline) {
             std::this_thread::yield();
         }
-        return taken_ >= wanted;
+        return popped_ >= wanted;
     }
 
     void push(int items) {
@@ -52,43 +52,43 @@ public:
     Queue queue;
 
 private:
-    void take_all() {
+    void pop_all() {
         while (queue.pop()) {
-            ++taken_;
+            ++popped_;
         }
     }
 
-    std::atomic<int> taken_ = 0;
-    std::array<std::jthread, 2> threads_{std::jthread{[this] { take_all(); }},
-                                         std::jthread{[this] { take_all(); }}};
+    std::atomic<int> popped_ = 0;
+    std::array<std::jthread, 2> threads_{std::jthread{[this] { pop_all(); }},
+                                         std::jthread{[this] { pop_all(); }}};
 };
 
 }  // namespace
 
 TEST_CASE("A waiting thread is woken after all ready handlers have run") {
-    Taker taker{100};
+    Poppers poppers{100};
     asio::io_context io{1};
     const WakeupBatch batch{io};
     bool woken_early = false;
-    asio::post(io, [&] { taker.push(3); });
-    asio::post(io, [&] { woken_early = taker.takes(1, 50ms); });
+    asio::post(io, [&] { poppers.push(3); });
+    asio::post(io, [&] { woken_early = poppers.pops(1, 50ms); });
     io.run();
     CHECK(!woken_early);
-    CHECK(taker.takes(3));
+    CHECK(poppers.pops(3));
 }
 
 TEST_CASE("Many pending wake-ups are sent before the loop iteration ends") {
-    Taker taker{300};
+    Poppers poppers{300};
     asio::io_context io{1};
     const WakeupBatch batch{io};
     bool woken = false;
     asio::post(io, [&] {
-        taker.push(280);
-        woken = taker.takes(1);
+        poppers.push(280);
+        woken = poppers.pops(1);
     });
     io.run();
     CHECK(woken);
-    CHECK(taker.takes(280));
+    CHECK(poppers.pops(280));
 }
 
 TEST_CASE("An I/O thread sends its pending wake-ups before a balance query waits for a lock") {
@@ -107,42 +107,42 @@ TEST_CASE("An I/O thread sends its pending wake-ups before a balance query waits
 }
 
 TEST_CASE("An I/O thread sends its pending wake-ups before it waits itself") {
-    Taker taker{2};
+    Poppers poppers{2};
     asio::io_context io{1};
     const WakeupBatch batch{io};
     asio::post(io, [&] {
         for (int i = 0; i < 10; ++i) {
-            CHECK(taker.queue.push(int{i}) == PushStatus::success);
+            CHECK(poppers.queue.push(int{i}) == PushStatus::success);
         }
     });
     io.run();
-    CHECK(taker.takes(10));
+    CHECK(poppers.pops(10));
 }
 
 TEST_CASE("A loop that stops within an iteration still sends its wake-ups") {
-    Taker taker{100};
+    Poppers poppers{100};
     asio::io_context io{1};
     {
         const WakeupBatch batch{io};
         asio::post(io, [&] {
-            taker.push(3);
+            poppers.push(3);
             io.stop();
         });
         io.run();
     }
-    CHECK(taker.takes(3));
+    CHECK(poppers.pops(3));
 }
 
 TEST_CASE("Each loop iteration sends its wake-ups, and a thread without a loop wakes at once") {
-    Taker taker{100};
-    taker.push(1);
-    CHECK(taker.takes(1));
+    Poppers poppers{100};
+    poppers.push(1);
+    CHECK(poppers.pops(1));
     asio::io_context io{1};
     const WakeupBatch batch{io};
     for (int done = 2; done < 5; ++done) {
-        asio::post(io, [&] { taker.push(1); });
+        asio::post(io, [&] { poppers.push(1); });
         io.restart();
         io.run();
-        CHECK(taker.takes(done));
+        CHECK(poppers.pops(done));
     }
 }

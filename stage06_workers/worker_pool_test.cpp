@@ -32,23 +32,24 @@ std::string name_of_this_thread() {
 TEST_CASE("Four workers work on four jobs at a time, on named threads") {
     JobQueue<Event> queue{10};
     std::mutex mutex;
-    std::condition_variable came;
-    std::set<std::string> inside;
-    bool all_met = true;
-    const auto meet = [&](const Event&, std::size_t) {
+    std::condition_variable arrived;
+    std::set<std::string> workers;
+    bool all_arrived = true;
+    const auto wait_for_all = [&](const Event&, std::size_t) {
         std::unique_lock lock{mutex};
-        inside.insert(name_of_this_thread());
-        came.notify_all();
-        all_met = came.wait_for(lock, 10s, [&] { return inside.size() == 4; }) && all_met;
+        workers.insert(name_of_this_thread());
+        arrived.notify_all();
+        all_arrived =
+            arrived.wait_for(lock, 10s, [&] { return workers.size() == 4; }) && all_arrived;
     };
     {
-        const WorkerPool pool{4, queue, meet};
+        const WorkerPool pool{4, queue, wait_for_all};
         for (int i = 0; i < 4; ++i) {
             CHECK(queue.push({}) == PushStatus::success);
         }
     }
-    CHECK(all_met);
-    CHECK(inside == std::set<std::string>{"worker 1", "worker 2", "worker 3", "worker 4"});
+    CHECK(all_arrived);
+    CHECK(workers == std::set<std::string>{"worker 1", "worker 2", "worker 3", "worker 4"});
 }
 
 TEST_CASE("The pool's destructor closes the queue and waits until it is drained") {
@@ -91,21 +92,22 @@ TEST_CASE("A try_push to a full queue wakes sleeping workers") {
     CHECK(woken);
 }
 
-TEST_CASE("wait_until tells whether the workers ended before the deadline and before a stop") {
+TEST_CASE("wait_until returns whether the workers ended before the deadline and before a stop") {
     JobQueue<Event> queue{10};
-    std::promise<void> let_go;
-    WorkerPool pool{
-        2, queue, [gate = let_go.get_future().share()](const Event&, std::size_t) { gate.wait(); }};
+    std::promise<void> release;
+    WorkerPool pool{2, queue, [gate = release.get_future().share()](const Event&, std::size_t) {
+                        gate.wait();
+                    }};
     CHECK(queue.push({}) == PushStatus::success);
     std::stop_source stop;
     const auto until = [](auto patience) { return std::chrono::steady_clock::now() + patience; };
     CHECK(!pool.wait_until(until(0ms), stop.get_token()));  // not closed
     queue.close();
     CHECK(!pool.wait_until(until(20ms), stop.get_token()));  // a job is in progress
-    std::jthread impatient{[&] { stop.request_stop(); }};
+    std::jthread stopper{[&] { stop.request_stop(); }};
     CHECK(!pool.wait_until(until(10s), stop.get_token()));
-    impatient.join();
-    let_go.set_value();
+    stopper.join();
+    release.set_value();
     CHECK(pool.wait_until(until(10s), {}));
     CHECK(pool.wait_until(until(0ms), {}));
 }

@@ -52,7 +52,7 @@ TEST_CASE("A user's name in a line has no control characters and at most 32 byte
 
 TEST_CASE("The figures are the mean, p99 and maximum wait, and the mean hold") {
     LockStats figures;
-    for (int i = 1; i <= 100; ++i) {  // the histogram knows p99 to 1.6 %
+    for (int i = 1; i <= 100; ++i) {  // the histogram's p99 has an error of at most 1.6 %
         figures.add(i * 1ms, 10ms);
     }
     CHECK(figures.jobs() == 100);
@@ -87,9 +87,8 @@ TEST_CASE("At most ten thousand jobs a second have a line, and all jobs are coun
     CHECK(last.starts_with("[total] 25000 jobs"));
 }
 
-TEST_CASE(
-    "If nobody reads the output, no job waits for it, and the jobs without a line are counted",
-    "[waits]") {
+TEST_CASE("If the output is not read, no job waits for it, and the jobs without a line are counted",
+          "[waits]") {
     constexpr long jobs = 25'000;  // a pipe holds 64 KiB, which is a thousand lines
     std::array<int, 2> ends{};
     REQUIRE(pipe(ends.data()) == 0);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Jobs a second, of 60 that are offered at once.
+/// Jobs per second in a burst of 60 events.
 double rate(std::string_view flags) {
     ServerProcess server{server_command("stage07_contention", flags)};
     const Burst burst = run_burst(server.target(), {.events = 60});
@@ -23,15 +23,20 @@ double rate(std::string_view flags) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 7 turns the claims that it names") { check_variants(7, 8); }
+TEST_CASE("Each variant of stage 7 changes the results of the claims that it names") {
+    check_variants(7, 8);
+}
 
-TEST_CASE("No variant of stage 7 turns another claim", "[full]") { check_variants(7, 1); }
+TEST_CASE("No variant of stage 7 changes the result of any other claim", "[full]") {
+    check_variants(7, 1);
+}
 
-TEST_CASE("A wrong start of stage 7 ends in one sentence") {
+TEST_CASE("Stage 7 reports each startup error in one sentence") {
     check_start_errors("stage07_contention");
 }
 
-TEST_CASE("The client of stage 7 tells stage 7 from stage 6 and from its cure", "[full]") {
+TEST_CASE("The client of stage 7 distinguishes stage 7 from stage 6 and from a fixed variant",
+          "[full]") {
     const char* const flags = "--requests 500 --no-sweep";
     check_verdict(7, {"stage07_contention", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected,
                   flags);
@@ -44,7 +49,7 @@ TEST_CASE("One lock caps the rate at 1 / hold, whatever the workers") {
     const double four = rate("--work-ms 20 --hold-ms 20 --workers 4");
     const double sixteen = rate("--work-ms 20 --hold-ms 20 --workers 16");
     CAPTURE(four, sixteen);
-    CHECK(four < 52);  // 50, but for the last digits
+    CHECK(four < 52);  // 1 / hold is 50; the rest is tolerance
     CHECK(sixteen < 52);
     CHECK(sixteen < 1.3 * four);
     CHECK(four < 1.3 * sixteen);
@@ -63,7 +68,8 @@ TEST_CASE("The server prints a line for each job, for each second and for all jo
     CHECK(server.process().output().find("[total] 1 jobs   wait mean ") != std::string::npos);
 }
 
-TEST_CASE("A server whose output nobody reads works on all events, until a signal", "[waits]") {
+TEST_CASE("A server whose output is not read still processes all events, and ends on a signal",
+          "[waits]") {
     std::array<int, 2> unread{};
     REQUIRE(pipe(unread.data()) == 0);
     ServerProcess server{

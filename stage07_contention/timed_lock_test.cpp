@@ -8,20 +8,20 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A clock that the test moves.
-struct HandClock {
+struct ManualClock {
     using duration = std::chrono::milliseconds;
     using rep = duration::rep;
     using period = duration::period;
-    using time_point = std::chrono::time_point<HandClock>;
+    using time_point = std::chrono::time_point<ManualClock>;
     [[maybe_unused]] static constexpr bool is_steady = true;
-    static time_point now() { return time_point{moved}; }
-    static inline duration moved{0};
+    static time_point now() { return time_point{elapsed}; }
+    static inline duration elapsed{0};
 };
 
 /// A mutex that takes 30 ms to be locked.
 struct SlowMutex {
     void lock() {
-        HandClock::moved += 30ms;
+        ManualClock::elapsed += 30ms;
         locked = true;
     }
     void unlock() { locked = false; }
@@ -32,18 +32,18 @@ struct SlowMutex {
 
 TEST_CASE("A timed lock measures the wait and the hold") {
     SlowMutex mutex;
-    TimedLock<SlowMutex, HandClock> lock{mutex};
+    TimedLock<SlowMutex, ManualClock> lock{mutex};
     CHECK(mutex.locked);
-    HandClock::moved += 7ms;
+    ManualClock::elapsed += 7ms;
     lock.unlock();
     CHECK(!mutex.locked);
-    HandClock::moved += 100ms;
+    ManualClock::elapsed += 100ms;
     CHECK(lock.wait() == 30ms);
     CHECK(lock.hold() == 7ms);
 }
 
 TEST_CASE("A timed lock unlocks when it is destroyed") {
     SlowMutex mutex;
-    { const TimedLock<SlowMutex, HandClock> lock{mutex}; }
+    { const TimedLock<SlowMutex, ManualClock> lock{mutex}; }
     CHECK(!mutex.locked);
 }

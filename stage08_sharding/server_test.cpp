@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Jobs a second, of 64 that are offered at once for so many users.
+/// Jobs per second in a burst of 64 events, spread over `users` users.
 double rate(std::size_t users, std::string_view flags) {
     ServerProcess server{server_command(
         "stage08_sharding", fmt::format("--work-ms 20 --hold-ms 20 --workers 16 {}", flags))};
@@ -20,32 +20,36 @@ double rate(std::size_t users, std::string_view flags) {
     return 64 / burst.took.count();
 }
 
-/// Waits until the server has told of so many jobs, which it does a moment after each has changed
-/// the balance. False where it has not in 10 s.
+/// Waits until the server has printed lines for `jobs` jobs, each a moment after the balance
+/// changed. Returns false after 10 s.
 bool wait_for_jobs(Process& process, std::size_t jobs) {
-    constexpr std::string_view line_start = "\n[worker ";  // "listening on" stands above
+    constexpr std::string_view line_start = "\n[worker ";  // "listening on" is the line above
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     std::string output;
-    std::size_t told = 0;
-    for (std::size_t next = 0; told < jobs && std::chrono::steady_clock::now() < deadline;) {
+    std::size_t printed = 0;
+    for (std::size_t next = 0; printed < jobs && std::chrono::steady_clock::now() < deadline;) {
         const std::size_t at = output.find(line_start, next);
         if (at == output.npos) {
             output += process.wait_for_more(output.size(), 1s);
         } else {
             next = at + 1;
-            ++told;
+            ++printed;
         }
     }
-    return told == jobs;
+    return printed == jobs;
 }
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 8 turns the claims that it names") { check_variants(8, 8); }
+TEST_CASE("Each variant of stage 8 changes the results of the claims that it names") {
+    check_variants(8, 8);
+}
 
-TEST_CASE("No variant of stage 8 turns another claim", "[full]") { check_variants(8, 1); }
+TEST_CASE("No variant of stage 8 changes the result of any other claim", "[full]") {
+    check_variants(8, 1);
+}
 
-TEST_CASE("A wrong start of stage 8 ends in one sentence") {
+TEST_CASE("Stage 8 reports each startup error in one sentence") {
     check_start_errors("stage08_sharding");
     for (const char* const shards : {"0", "48", "131072", "-1", "many", ""}) {
         CHECK(
@@ -56,7 +60,7 @@ TEST_CASE("A wrong start of stage 8 ends in one sentence") {
     }
 }
 
-TEST_CASE("The client of stage 8 tells stage 8 from stage 7 and from its variants", "[full]") {
+TEST_CASE("The client of stage 8 distinguishes stage 8 from stage 7 and from a variant", "[full]") {
     const char* const flags = "--requests 500";
     check_verdict(8, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected,
                   flags);
@@ -66,18 +70,18 @@ TEST_CASE("The client of stage 8 tells stage 8 from stage 7 and from its variant
                   Verdict::not_as_expected, flags);
 }
 
-TEST_CASE("Many locks let through what one does not, but for one user, and for one shard") {
+TEST_CASE("Many locks raise the rate, except for one user or one shard") {
     const double many_users = rate(64, "");
     const double one_user = rate(1, "");
     const double one_shard = rate(64, "--shards 1");
     CAPTURE(many_users, one_user, one_shard);
-    CHECK(one_user < 52);  // 1 / hold, but for the last digits
+    CHECK(one_user < 52);  // 1 / hold is 50; the rest is tolerance
     CHECK(one_shard < 52);
     CHECK(many_users > 2 * one_user);
     CHECK(many_users > 2 * one_shard);
 }
 
-TEST_CASE("64 workers and 200 connections keep every user's sum") {
+TEST_CASE("With 64 workers and 200 connections, every user's balance is exact") {
     const char* const flags = GENERATE("--work-ms 0 --hold-ms 0", "--work-ms 1 --hold-ms 1");
     constexpr std::size_t events = 6'000;
     ServerProcess server{server_command(

@@ -56,17 +56,17 @@ TEST_CASE("A look-up stops waiting for a lock that is held for too long") {
     ShardedMap<> map{1};
     map.add("alice", 7);
     std::promise<void> held;
-    std::promise<void> let_go;
+    std::promise<void> release;
     std::jthread holder{[&] {
         map.update("bob", [&](std::int64_t before) {
             held.set_value();
-            let_go.get_future().wait();
+            release.get_future().wait();
             return before;
         });
     }};
     held.get_future().wait();
     CHECK(map.get("alice", std::chrono::milliseconds{20}) == std::nullopt);
-    let_go.set_value();
+    release.set_value();
     holder.join();
     CHECK(map.get("alice", std::chrono::milliseconds{20}) == 7);
 }
@@ -79,7 +79,7 @@ TEST_CASE("A name's sum is what was added to it, or 0") {
     CHECK(map.get("alice") == 25);
     CHECK(map.get("") == 1);
     CHECK(map.get("bob") == 0);
-    CHECK(map.size() == 2);  // asking about bob does not add him
+    CHECK(map.size() == 2);  // the query did not add bob
 }
 
 TEST_CASE("A sum saturates, as a balance does") {
@@ -146,7 +146,7 @@ TEST_CASE("Names chosen to collide cost no more than others") {
     const std::vector<std::string> chosen = colliding_names(2'000);
     std::vector<std::string> ordinary;
     while (ordinary.size() < chosen.size()) {
-        ordinary.push_back(fmt::format("user{:012}", ordinary.size()));  // as long
+        ordinary.push_back(fmt::format("user{:012}", ordinary.size()));  // of the same length
     }
     // The shortest of several runs, because other programs slow some down.
     const auto time_to_add = [](const std::vector<std::string>& names) {
@@ -246,25 +246,25 @@ TEST_CASE("for_each sees each shard at one moment") {
     map.add(first, 0);
     map.add(second, 0);
     std::jthread writer{[&](const std::stop_token& stop) {
-        while (!stop.stop_requested()) {  // first is ahead of second by one, or even
+        while (!stop.stop_requested()) {  // first is ahead of second by one, or equal
             map.add(first, 1);
             map.add(second, 1);
             std::this_thread::sleep_for(10us);  // the mutex is not fair: readers would starve
         }
     }};
-    bool ahead_or_even = true;
+    bool ahead_or_equal = true;
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     for (int i = 0; i < 50 || (map.get(second) == 0 && std::chrono::steady_clock::now() < deadline);
          ++i) {
         std::map<std::string, std::int64_t> seen;
         map.for_each([&](std::string_view name, std::int64_t sum) {
             seen[std::string{name}] = sum;
-            std::this_thread::sleep_for(100us);  // in which the writer would come far
+            std::this_thread::sleep_for(100us);  // time for many writes
         });
         const std::int64_t ahead = seen.at(first) - seen.at(second);
-        ahead_or_even = ahead_or_even && (ahead == 0 || ahead == 1);
+        ahead_or_equal = ahead_or_equal && (ahead == 0 || ahead == 1);
     }
     writer.request_stop();
-    CHECK(ahead_or_even);
+    CHECK(ahead_or_equal);
     CHECK(map.get(second) > 0);
 }

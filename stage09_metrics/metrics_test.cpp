@@ -11,7 +11,7 @@
 using namespace unfreeze;
 using namespace std::chrono_literals;
 
-TEST_CASE("What many threads count is all there, and a reading of it adds up at every moment") {
+TEST_CASE("The counts of many threads are complete, and every reading of them adds up") {
     constexpr std::uint64_t threads = 4;
     constexpr std::uint64_t events = 50'000;
     EventCounters counters;
@@ -34,8 +34,8 @@ TEST_CASE("What many threads count is all there, and a reading of it adds up at 
     bool grows = true;
     while (ended < threads) {
         const Snapshot now = counters.read();
-        // Below zero it would be a huge number. Above: an event each in the threads' hands, and
-        // what they count beside a reading that found no quiet moment.
+        // A negative number of pending events would wrap to a huge one. A positive one is possible,
+        // because each thread may have an event in flight, or count during the reading.
         ordered = ordered && now.processed + now.dropped <= now.received;
         grows = grows && now.received >= last.received && now.processed >= last.processed &&
                 now.dropped >= last.dropped;
@@ -49,7 +49,7 @@ TEST_CASE("What many threads count is all there, and a reading of it adds up at 
     CHECK(counters.read().pending() == 0);
 }
 
-TEST_CASE("Two readings that agree show no more pending than there is, and one shows no less") {
+TEST_CASE("A reading rarely shows too many pending events, and never too few") {
     EventCounters counters;
     std::jthread counting{[&](const std::stop_token& stop) {
         while (!stop.stop_requested()) {
@@ -70,17 +70,17 @@ TEST_CASE("Two readings that agree show no more pending than there is, and one s
         }
     }
     CHECK(less_than_none == 0);
-    CHECK(too_many <= 10 + too_many_in_one / 10);  // now and then it gives up
+    CHECK(too_many <= 10 + too_many_in_one / 10);  // a reading sometimes gives up
 }
 
-TEST_CASE("Each counter has a cache line of its own") {
+TEST_CASE("Each counter has its own cache line") {
     CHECK(sizeof(Counter) == 64);
     CHECK(alignof(Counter) == 64);
     CHECK(alignof(Gauge) == 64);
     CHECK(sizeof(EventCounters) == 3 * 64);
 }
 
-TEST_CASE("A gauge tells how many there are now") {
+TEST_CASE("A gauge reports the current number") {
     Gauge gauge;
     {
         const Gauge::Guard one{gauge};
@@ -90,21 +90,21 @@ TEST_CASE("A gauge tells how many there are now") {
     CHECK(gauge.read() == 0);
 }
 
-TEST_CASE("A duration lies in the first bucket that is long enough for it") {
+TEST_CASE("A duration counts in the first bucket whose end it does not exceed") {
     Histogram histogram;
     for (const auto duration :
          {0ns, 1'000'000ns, 1'000'001ns, 60'000'000'000ns, 60'000'000'001ns, -5ns}) {
         histogram.record(duration);
     }
     const auto counts = histogram.read();
-    CHECK(counts[0] == 3);  // 0, 1 ms, and what a clock should not have given
+    CHECK(counts[0] == 3);  // 0, 1 ms, and an invalid negative duration
     CHECK(counts[1] == 1);
     CHECK(counts[Histogram::ends_ms.size() - 1] == 1);
     CHECK(counts[Histogram::ends_ms.size()] == 1);
     CHECK(histogram.sum().count() == Approx(120.002));
 }
 
-TEST_CASE("A job in hand is busy, then processed, however its work ends") {
+TEST_CASE("A job in progress counts as busy and then as processed, however its work ends") {
     Metrics metrics;
     metrics.events.received.add(2);
     {

@@ -17,7 +17,7 @@ namespace {
 
 const JobQueue<Job> queue{100};
 
-/// The response to a request for metrics or the page, or to a refused request. None to others.
+/// The response to a request for metrics or the page, or to a refused request. Nothing for others.
 std::optional<Response> response_to(std::string_view method, std::string_view target,
                                     std::string_view body, Metrics& metrics) {
     using Result = std::optional<Response>;
@@ -56,19 +56,19 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("The four numbers, as an answer and as a line, add up") {
+TEST_CASE("The four numbers add up, in JSON and in the line") {
     const Snapshot snapshot{.received = 10, .processed = 4, .dropped = 1};
     CHECK(to_json(snapshot) == R"({"received":10,"processed":4,"dropped":1,"pending":5})");
     CHECK(to_line(snapshot) == "received=10 processed=4 dropped=1 pending=5");
 }
 
-TEST_CASE("A query for metrics gets them, and another body is not taken for one") {
+TEST_CASE("A metrics query gets the metrics, and no other body counts as one") {
     Metrics metrics;
     metrics.events.received.add(3);
-    const auto asked = response_to("POST", "/", R"({"type":"metrics"})", metrics);
-    REQUIRE(asked);
-    CHECK(asked->status == 200);
-    CHECK(asked->body == R"({"received":3,"processed":0,"dropped":0,"pending":3})");
+    const auto response = response_to("POST", "/", R"({"type":"metrics"})", metrics);
+    REQUIRE(response);
+    CHECK(response->status == 200);
+    CHECK(response->body == R"({"received":3,"processed":0,"dropped":0,"pending":3})");
     for (const std::string_view other :
          {""sv, "{}"sv, R"({"type":"balance"})"sv, R"({"type":7})"sv, R"(["type","metrics"])"sv,
           "metrics"sv, R"({"type":"metrics")"sv, R"({"type":"metrics"} x)"sv, "null"sv,
@@ -82,7 +82,7 @@ TEST_CASE("A query for metrics gets them, and another body is not taken for one"
     CHECK(response_to("GET", "/nowhere")->status == 404);
 }
 
-TEST_CASE("A query for metrics is read as strictly as an event") {
+TEST_CASE("A metrics query is validated as strictly as an event") {
     CHECK(status(R"({"type":"metrics","further":[{}],"user":"a"})") == 200);
     CHECK(status(R"({"type":"metrics","user":"a","action":"b","amount":1})") == 0);  // an event
     for (const std::string_view body :
@@ -96,7 +96,7 @@ TEST_CASE("A query for metrics is read as strictly as an event") {
     }
 }
 
-TEST_CASE("A refused request is counted once: as an event without room, or as invalid") {
+TEST_CASE("A refused request is counted once, as a dropped event or as invalid") {
     Metrics metrics;
     metrics.count_refusal({.status = 503, .body = ""});
     CHECK(metrics.events.read() == Snapshot{.received = 1, .dropped = 1});
@@ -109,7 +109,7 @@ TEST_CASE("A refused request is counted once: as an event without room, or as in
     CHECK(metrics.invalid.read() == 2);
 }
 
-TEST_CASE("GET shows the page and the exposition, other methods learn which are allowed") {
+TEST_CASE("GET returns the page and the exposition, and other methods get 405 with Allow") {
     const auto page_shown = response_to("GET", "/?x=1");
     REQUIRE(page_shown);
     CHECK(page_shown->content_type == "text/html; charset=utf-8");
@@ -128,20 +128,20 @@ TEST_CASE("GET shows the page and the exposition, other methods learn which are 
     CHECK(response_to("POST", "/metrics")->status == 405);
 }
 
-TEST_CASE("The page brings along all that it needs") {
+TEST_CASE("The page loads no resource from elsewhere") {
     const std::string text{page()};
     CHECK(text.size() < 64 * 1024);
-    for (const char* const foreign : {"http://", "https://", "src=", "@import", "url("}) {
-        INFO(foreign);
-        CHECK(text.find(foreign) == std::string::npos);
+    for (const char* const reference : {"http://", "https://", "src=", "@import", "url("}) {
+        INFO(reference);
+        CHECK(text.find(reference) == std::string::npos);
     }
-    // From the page's own folder: a proxy may have moved it away from the root.
+    // Relative to the page, because a proxy may serve it below another path.
     CHECK(text.find("fetch('metrics'") != std::string::npos);
 }
 
-/// The rules of the text format, version 0.0.4, as far as we use it: HELP and TYPE stand before
-/// their samples, no sample twice, and a histogram's buckets never shrink and end with the count.
-TEST_CASE("The exposition is what Prometheus reads") {
+/// The rules of the text format, version 0.0.4, that apply here: HELP and TYPE come before their
+/// samples, no sample occurs twice, and a histogram's buckets never shrink and end with the count.
+TEST_CASE("The exposition follows Prometheus's text format") {
     Metrics metrics;
     metrics.events.received.add(7);
     metrics.events.dropped.add(2);
@@ -207,7 +207,7 @@ TEST_CASE("The exposition is what Prometheus reads") {
     }
 }
 
-TEST_CASE("The exposition says when the process started, so that a restart shows") {
+TEST_CASE("The exposition has the process's start time, so that a restart shows") {
     const std::string text = to_exposition({}, {queue});
     const std::string name = "\nprocess_start_time_seconds ";
     const std::size_t found = text.find(name);

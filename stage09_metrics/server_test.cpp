@@ -10,11 +10,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string ask(const Target& target, std::string_view request) {
+std::string response_to(const Target& target, std::string_view request) {
     Connection connection{target};
     connection.send(request);
     const auto response = connection.receive();
-    return response ? fmt::format("{} {}", response->status, response->body) : "no answer";
+    return response ? fmt::format("{} {}", response->status, response->body) : "no response";
 }
 
 const std::string metrics_query = post(R"({"type":"metrics"})");
@@ -22,15 +22,19 @@ const std::string scrape = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 9 turns the claims that it names") { check_variants(9, 8); }
+TEST_CASE("Each variant of stage 9 changes the results of the claims that it names") {
+    check_variants(9, 8);
+}
 
-TEST_CASE("No variant of stage 9 turns another claim", "[full]") { check_variants(9, 1); }
+TEST_CASE("No variant of stage 9 changes the result of any other claim", "[full]") {
+    check_variants(9, 1);
+}
 
-TEST_CASE("A wrong start of stage 9 ends in one sentence") {
+TEST_CASE("Stage 9 reports each startup error in one sentence") {
     check_start_errors("stage09_metrics");
 }
 
-TEST_CASE("The client of stage 9 tells stage 9 from its neighbours", "[full]") {
+TEST_CASE("The client of stage 9 distinguishes stage 9 from the adjacent stages", "[full]") {
     const char* const flags = "--requests 500";
     check_verdict(9, {"stage09_metrics", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected, flags);
     check_verdict(9, {"stage08_sharding", "--work-ms 60 --hold-ms 15"}, Verdict::not_as_expected,
@@ -52,7 +56,7 @@ TEST_CASE("ThreadSanitizer reports the data race of plain counters") {
 }
 #endif
 
-TEST_CASE("The server counts what its clients have seen") {
+TEST_CASE("The server's counters match its clients' responses") {
     ServerProcess server{server_command("stage09_metrics",
                                         "--queue-capacity 10 --workers 2 --work-ms 5 --hold-ms 0 "
                                         "--io-threads 2")};
@@ -66,20 +70,22 @@ TEST_CASE("The server counts what its clients have seen") {
         fmt::format(R"(200 {{"received":2000,"processed":{},"dropped":{},"pending":0}})",
                     load.accepted, load.rejected);
     const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (ask(target, metrics_query) != expected && std::chrono::steady_clock::now() < deadline) {
+    while (response_to(target, metrics_query) != expected &&
+           std::chrono::steady_clock::now() < deadline) {
         std::this_thread::yield();
     }
-    CHECK(ask(target, metrics_query) == expected);
-    while (ask(target, scrape).find("\nunfreeze_workers_busy 0\n") == std::string::npos &&
+    CHECK(response_to(target, metrics_query) == expected);
+    while (response_to(target, scrape).find("\nunfreeze_workers_busy 0\n") == std::string::npos &&
            std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::yield();  // a worker counts its job before it puts it down
+        std::this_thread::yield();  // a worker counts its job before it is no longer busy
     }
-    CHECK(ask(target, scrape).find("\nunfreeze_workers_busy 0\n") != std::string::npos);
-    CHECK(ask(target, post("no event")).starts_with("400 "));
-    CHECK(ask(target, "DELETE / HTTP/1.1\r\nHost: unfreeze\r\n\r\n").starts_with("405 "));
-    CHECK(ask(target, "GET /nowhere HTTP/1.1\r\nHost: unfreeze\r\n\r\n").starts_with("404 "));
-    CHECK(ask(target, post(R"({"type":"balance","user":"user0"})")).starts_with("200 "));
-    const std::string text = ask(target, scrape);
+    CHECK(response_to(target, scrape).find("\nunfreeze_workers_busy 0\n") != std::string::npos);
+    CHECK(response_to(target, post("no event")).starts_with("400 "));
+    CHECK(response_to(target, "DELETE / HTTP/1.1\r\nHost: unfreeze\r\n\r\n").starts_with("405 "));
+    CHECK(
+        response_to(target, "GET /nowhere HTTP/1.1\r\nHost: unfreeze\r\n\r\n").starts_with("404 "));
+    CHECK(response_to(target, post(R"({"type":"balance","user":"user0"})")).starts_with("200 "));
+    const std::string text = response_to(target, scrape);
     for (const std::string& sample :
          {std::string{"unfreeze_requests_invalid_total 3"},
           std::string{"unfreeze_events_received_total 2000"},
@@ -94,7 +100,7 @@ TEST_CASE("The server counts what its clients have seen") {
     }
 }
 
-TEST_CASE("Who is connected, who works and who waits is told while it is so") {
+TEST_CASE("The gauges show the open connections, the busy workers and the queued events") {
     ServerProcess server{
         server_command("stage09_metrics", "--queue-capacity 10 --workers 2 --work-ms 3000")};
     std::list<Connection> connected;
@@ -103,10 +109,10 @@ TEST_CASE("Who is connected, who works and who waits is told while it is so") {
     }
     const Account account{server.target()};
     for (int i = 0; i < 5; ++i) {
-        CHECK(ask(server.target(), post(account.event(1))).starts_with("202 "));
+        CHECK(response_to(server.target(), post(account.event(1))).starts_with("202 "));
     }
     const auto shows = [&](std::string_view sample) {
-        return ask(server.target(), scrape).find(sample) != std::string::npos;
+        return response_to(server.target(), scrape).find(sample) != std::string::npos;
     };
     const auto deadline = std::chrono::steady_clock::now() + 2s;
     while (!shows("\nunfreeze_queue_depth 3\n") && std::chrono::steady_clock::now() < deadline) {
@@ -115,7 +121,7 @@ TEST_CASE("Who is connected, who works and who waits is told while it is so") {
     CHECK(shows("\nunfreeze_queue_depth 3\n"));
     CHECK(shows("\nunfreeze_workers_busy 2\n"));
     CHECK(shows("\nunfreeze_events_pending 5\n"));
-    CHECK(shows("\nunfreeze_connections_open 4\n"));  // with the one that asks
-    CHECK(ask(server.target(), metrics_query) ==
+    CHECK(shows("\nunfreeze_connections_open 4\n"));  // including the one of the scrape
+    CHECK(response_to(server.target(), metrics_query) ==
           R"(200 {"received":5,"processed":0,"dropped":0,"pending":5})");
 }
