@@ -9,7 +9,7 @@
 #include "clients/probe/black_box.hpp"
 #include "clients/probe/connection.hpp"
 
-// What must be the same in several stages, which are tested side by side here.
+// Checks the behavior that several stages have in common.
 using namespace unfreeze;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
@@ -22,14 +22,14 @@ std::string event_of(std::string_view user) {
 
 std::string name_of(std::size_t stage) { return std::string{course_servers.at(stage - 1).name}; }
 
-/// The server of a stage, in which work takes no time where that can be told.
+/// A stage's server, whose work takes no time.
 ServerProcess quick_server(std::size_t stage, std::string_view flags = "") {
     return ServerProcess{server_command(
         name_of(stage), fmt::format("--work-ms 0 {} {}", stage >= 7 ? "--hold-ms 0" : "", flags))};
 }
 
-/// What came back: "202 BODY".
-std::string answer_to(Connection& connection, const std::string& request) {
+/// The response as "202 BODY".
+std::string response_to(Connection& connection, const std::string& request) {
     REQUIRE(connection.send(request));
     const auto response = connection.receive();
     REQUIRE(response);
@@ -38,40 +38,41 @@ std::string answer_to(Connection& connection, const std::string& request) {
 
 }  // namespace
 
-TEST_CASE("Every server with balances bounds its users, and the length of their names") {
+TEST_CASE("Every server with balances limits the number of users and the length of their names") {
     const std::size_t stage = GENERATE(range(4, 11));
     ServerProcess server = quick_server(stage, "--users-max 3");
     const std::string accepted = stage == 4 ? "200" : "202";
     const std::string refused = R"(503 {"status":"rejected","reason":"too_many_users"})";
     INFO("stage " << stage);
     Connection connection{server.target()};
-    CHECK(answer_to(connection, event_of("alice")).starts_with(accepted));
-    CHECK(answer_to(connection, event_of(std::string(256, 'x'))).starts_with(accepted));
-    CHECK(answer_to(connection, event_of(std::string(257, 'x'))) ==
+    CHECK(response_to(connection, event_of("alice")).starts_with(accepted));
+    CHECK(response_to(connection, event_of(std::string(256, 'x'))).starts_with(accepted));
+    CHECK(response_to(connection, event_of(std::string(257, 'x'))) ==
           R"(400 {"status":"error","reason":"invalid_json","detail":"member 'user' has more than )"
           R"(256 bytes"})");
-    CHECK(answer_to(connection, event_of("carol")).starts_with(accepted));
-    CHECK(answer_to(connection, event_of("dave")) == refused);
-    CHECK(answer_to(connection, event_of("alice")).starts_with(accepted));
-    CHECK(answer_to(connection, event_of("erin")) == refused);
-    CHECK(answer_to(connection, post(R"({"type":"balance","user":"dave"})")) ==
+    CHECK(response_to(connection, event_of("carol")).starts_with(accepted));
+    CHECK(response_to(connection, event_of("dave")) == refused);
+    CHECK(response_to(connection, event_of("alice")).starts_with(accepted));
+    CHECK(response_to(connection, event_of("erin")) == refused);
+    CHECK(response_to(connection, post(R"({"type":"balance","user":"dave"})")) ==
           R"(200 {"user":"dave","balance":0})");
     if (stage >= 9) {
-        CHECK(answer_to(connection, post(R"({"type":"metrics"})"))
+        CHECK(response_to(connection, post(R"({"type":"metrics"})"))
                   .starts_with(R"(200 {"received":6,)"));
-        CHECK(answer_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n")
+        CHECK(response_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n")
                   .find("\nunfreeze_events_dropped_total 2\n") != std::string::npos);
     }
 }
 
-TEST_CASE("What the parser refuses is counted as invalid, as what the server refuses is") {
+TEST_CASE(
+    "Requests that the parser refuses count as invalid, as do those that the server refuses") {
     const std::size_t stage = GENERATE(9, 10);
     ServerProcess server = quick_server(stage, "--head-ms 200 --linger-ms 0");
     const Target& target = server.target();
     const auto invalid = [&] {
         Connection connection{target};
         const std::string text =
-            answer_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n");
+            response_to(connection, "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n");
         constexpr std::string_view name = "\nunfreeze_requests_invalid_total ";
         return std::stoi(text.substr(text.find(name) + name.size()));
     };
@@ -104,8 +105,8 @@ TEST_CASE("No event is refused while a worker is idle") {
     ServerProcess server{
         server_command(name, fmt::format("--work-ms 60000 --queue-capacity 10 {}", flags))};
     Connection connection{server.target()};
-    // The workers' threads exist when the server listens, and each has come to wait by the time
-    // that the kernel tells that it sleeps.
+    // The workers' threads exist once the server listens. A worker waits for a job once the kernel
+    // reports that its thread sleeps.
     const auto sleeping = [&] {
         std::ptrdiff_t threads = 0;
         for (const auto& thread : std::filesystem::directory_iterator{
@@ -137,7 +138,8 @@ TEST_CASE("No event is refused while a worker is idle") {
     CHECK(refused == 2);
 }
 
-TEST_CASE("A query gives up a lock that is held for long, and others are served then", "[waits]") {
+TEST_CASE("A query stops waiting for a lock that is held for long, and others are served then",
+          "[waits]") {
     const std::size_t stage = GENERATE(range(7, 11));
     INFO("stage " << stage);
     ServerProcess server{server_command(
@@ -145,17 +147,17 @@ TEST_CASE("A query gives up a lock that is held for long, and others are served 
         fmt::format("--work-ms 0 --hold-ms 60000 --workers 1 {} {}", stage >= 8 ? "--shards 1" : "",
                     stage == 10 ? "--drain-seconds 0" : ""))};
     Connection connection{server.target()};
-    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+    CHECK(response_to(connection, event_of("alice")).starts_with("202"));
     Connection querying{server.target()};
     const std::string query = post(R"({"type":"balance","user":"alice"})");
     const std::string busy = R"(503 {"status":"rejected","reason":"server_busy"})";
-    // The worker may yet have to get the lock: from then on no query does.
+    // The worker may not hold the lock yet. Once it does, no query gets it.
     const auto deadline = steady_clock::now() + 10s;
-    while (answer_to(querying, query) != busy && steady_clock::now() < deadline) {
+    while (response_to(querying, query) != busy && steady_clock::now() < deadline) {
     }
     const auto start = steady_clock::now();
-    CHECK(answer_to(querying, query) == busy);
-    // All of them are answered after one wait, because the others do not wait then.
+    CHECK(response_to(querying, query) == busy);
+    // All of them are answered after one wait, because the later ones do not wait again.
     std::string many;
     for (int i = 0; i < 40; ++i) {
         many += query;
@@ -165,17 +167,19 @@ TEST_CASE("A query gives up a lock that is held for long, and others are served 
         CHECK(status_of(querying.receive(30s)) == 503);
     }
     CHECK(steady_clock::now() - start < 30s);  // and not a minute
-    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+    CHECK(response_to(connection, event_of("alice")).starts_with("202"));
 }
 
-TEST_CASE("Two signals within a moment are one wish: the account is given, nothing is lost",
-          "[waits]") {
+TEST_CASE(
+    "Two signals at almost the same time count as one: the server prints its totals and loses "
+    "nothing",
+    "[waits]") {
     const std::size_t stage = GENERATE(range(7, 11));
     const int second = GENERATE(SIGTERM, SIGINT);
     INFO("stage " << stage);
     ServerProcess server{server_command(name_of(stage), "--work-ms 300 --hold-ms 0")};
     Connection connection{server.target()};
-    CHECK(answer_to(connection, event_of("alice")).starts_with("202"));
+    CHECK(response_to(connection, event_of("alice")).starts_with("202"));
     kill(server.process().pid(), SIGTERM);
     kill(server.process().pid(), second);
     REQUIRE(server.process().wait_for_end(10s));
@@ -191,18 +195,17 @@ TEST_CASE("Two signals within a moment are one wish: the account is given, nothi
     }
 }
 
-TEST_CASE("As process 1, a server that handles signals ends by one, whether it is read or not",
-          "[waits]") {
+TEST_CASE("As process 1, a server ends on a signal, whether its output is read or not", "[waits]") {
     const std::vector<std::string> as_process_1{
         "unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"};
     if (!output_of(Command{"true", ""}.run_by(as_process_1)).ends_with("exit 0\n")) {
-        WARN("not tried: this machine gives no process namespaces");
+        WARN("SKIPPED, NOTHING TESTED: no process namespaces on this machine");
         return;
     }
     const std::size_t stage = GENERATE(range(7, 11));
     const bool read = GENERATE(true, false);
     INFO("stage " << stage);
-    // The shell is process 1 and becomes the server, once its output is a pipe that is full.
+    // The shell is process 1, and becomes the server. The pipe that is not read fills up.
     const std::string flags = stage == 10 ? "--drain-seconds 1" : "";
     const std::string line =
         read ? "exec \"$0\" --port {port} --work-ms 0 --hold-ms 0 $1"
@@ -228,7 +231,7 @@ TEST_CASE("As process 1, a server that handles signals ends by one, whether it i
 }
 
 #ifdef UNFREEZE_HAVE_STOPPED_SERVERS
-TEST_CASE("A server that is given a stop() ends cleanly, with sessions and work of every kind") {
+TEST_CASE("A server with a stop() ends cleanly, whatever its sessions and workers are doing") {
     const std::size_t stage = GENERATE(range(2, 10));
     INFO("stage " << stage);
     ServerProcess server{server_command(name_of(stage) + "_stopped",
@@ -242,7 +245,7 @@ TEST_CASE("A server that is given a stop() ends cleanly, with sessions and work 
         open.push_back(std::make_unique<Connection>(target));
         REQUIRE(open.back()->send(bytes));
     }
-    // Which waits for no work: once it is answered, the others have been accepted.
+    // A query waits for no work, so once it is answered, the other connections have been accepted.
     open.push_back(std::make_unique<Connection>(target));
     REQUIRE(open.back()->send(post(R"({"type":"balance","user":"alice"})")));
     REQUIRE(open.back()->receive());

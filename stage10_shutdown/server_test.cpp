@@ -18,9 +18,9 @@ using std::chrono::steady_clock;
 
 namespace {
 
-const std::string looking = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
+const std::string metrics_request = "GET /metrics HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
 
-/// Sends so many events, each on a connection of its own; all are accepted.
+/// Sends `events` events, each on its own connection. All are accepted.
 void fill(const Target& target, int events) {
     const Account account{target};
     for (int i = 0; i < events; ++i) {
@@ -32,7 +32,7 @@ void fill(const Target& target, int events) {
     }
 }
 
-/// What the server printed, once it has ended, which it does in time.
+/// Waits until the server has ended, and returns its output.
 std::string output_at_the_end(ServerProcess& server, std::chrono::milliseconds patience = 10s) {
     CHECK(server.process().wait_for_end(patience));
     server.process().wait_for_output("received=", 2s);
@@ -55,9 +55,9 @@ std::int64_t sum_of_balances(const std::string& output) {
     return sum;
 }
 
-/// Whether somebody still looks, and sees that the server drains.
-bool sees_the_drain(Connection& connection) {
-    connection.send(looking);
+/// Whether the client can still read the metrics, and sees that the server is draining.
+bool sees_draining(Connection& connection) {
+    connection.send(metrics_request);
     const auto response = connection.receive();
     return response && response->status == 200 &&
            response->body.find("\nunfreeze_draining 1\n") != std::string::npos;
@@ -65,16 +65,21 @@ bool sees_the_drain(Connection& connection) {
 
 }  // namespace
 
-TEST_CASE("Each variant of stage 10 turns the claims that it names") { check_variants(10, 8); }
+TEST_CASE("Each variant of stage 10 changes the results of the claims that it names") {
+    check_variants(10, 8);
+}
 
-TEST_CASE("No variant of stage 10 turns another claim", "[full]") { check_variants(10, 1); }
+TEST_CASE("No variant of stage 10 changes the result of any other claim", "[full]") {
+    check_variants(10, 1);
+}
 
-TEST_CASE("A wrong start of stage 10 ends in one sentence") {
+TEST_CASE("Stage 10 reports each startup error in one sentence") {
     check_start_errors("stage10_shutdown");
     CHECK(output_of({program("stage10_shutdown"), "--drain-seconds soon"}).ends_with("\nexit 2\n"));
 }
 
-TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its variant", "[full]") {
+TEST_CASE("The client of stage 10 distinguishes stage 10 from stage 9 and from a variant",
+          "[full]") {
     const char* const flags = "--requests 500";
     check_verdict(10, {"stage10_shutdown", "--work-ms 60 --hold-ms 15"}, Verdict::as_expected,
                   flags);
@@ -84,13 +89,13 @@ TEST_CASE("The client of stage 10 tells stage 10 from stage 9 and from its varia
                   Verdict::not_as_expected, flags);
 }
 
-TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to be accepted") {
+TEST_CASE("SIGTERM at 200 random moments loses no event whose client has received 202") {
     constexpr int moments = 200;
     constexpr std::size_t clients = 6;
     std::mt19937 random{std::random_device{}()};
     std::uniform_int_distribution<int> moment_us{0, 20'000};
-    std::int64_t refused_in_all = 0;
-    std::int64_t in_all = 0;
+    std::int64_t refused_total = 0;
+    std::int64_t accepted_total = 0;
     for (int i = 0; i < moments; ++i) {
         ServerProcess server{server_command(
             "stage10_shutdown",
@@ -109,7 +114,7 @@ TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to b
                         connection.send(post(account.event(1, n)));
                         const auto response = connection.receive();
                         if (!response) {
-                            return;  // it has ended
+                            return;  // the server has ended
                         }
                         ++(response->status == 202 ? accepted : refused);
                     }
@@ -129,15 +134,17 @@ TEST_CASE("SIGTERM at 200 random moments loses no event that a client knows to b
         REQUIRE(std::stoll(last[1]) == std::stoll(last[2]) + std::stoll(last[3]));
         REQUIRE(std::stoll(last[3]) >= refused);  // the last refusals may not reach their clients
         REQUIRE(sum_of_balances(output) == accepted);
-        in_all += accepted;
-        refused_in_all += refused;
+        accepted_total += accepted;
+        refused_total += refused;
     }
-    CHECK(in_all > moments);  // or nothing has been tried
-    CHECK(refused_in_all > 0);
+    CHECK(accepted_total > moments);  // or the test has shown nothing
+    CHECK(refused_total > 0);
 }
 
-TEST_CASE("In the drain the idle are closed, what is in hand is answered, and nobody gets in",
-          "[waits]") {
+TEST_CASE(
+    "During the drain, idle connections close, requests in flight get responses, and new "
+    "connections are refused",
+    "[waits]") {
     ServerProcess server{server_command("stage10_shutdown", "--workers 1 --work-ms 700")};
     const Target& target = server.target();
     fill(target, 3);
@@ -146,18 +153,18 @@ TEST_CASE("In the drain the idle are closed, what is in hand is answered, and no
     idle.send(post(R"({"type":"metrics"})"));
     REQUIRE(idle.receive());
     Connection silent{target};
-    Connection looker{target};
-    looker.send(looking);
-    REQUIRE(looker.receive());
-    Connection in_hand{target};
+    Connection reader{target};
+    reader.send(metrics_request);
+    REQUIRE(reader.receive());
+    Connection in_flight{target};
     const std::string event = post(account.event(1));
-    in_hand.send(event.substr(0, event.size() - 5));
-    Connection asking{target};
+    in_flight.send(event.substr(0, event.size() - 5));
+    Connection querying{target};
     const std::string query = post(R"({"type":"metrics"})");
-    asking.send(query.substr(0, 20));
-    {  // both have been read from, at least in part
+    querying.send(query.substr(0, 20));
+    {  // so the server has read a part of both requests
         Connection other{target};
-        other.send(looking);
+        other.send(metrics_request);
         REQUIRE(other.receive());
     }
     const auto start = steady_clock::now();
@@ -165,22 +172,22 @@ TEST_CASE("In the drain the idle are closed, what is in hand is answered, and no
 
     CHECK(idle.closed_by_server(500ms));
     CHECK(silent.closed_by_server(500ms));
-    CHECK(sees_the_drain(looker));
+    CHECK(sees_draining(reader));
     CHECK(!Connection{target}.connected());
-    in_hand.send(event.substr(event.size() - 5));
-    const auto refusal = in_hand.receive();
+    in_flight.send(event.substr(event.size() - 5));
+    const auto refusal = in_flight.receive();
     REQUIRE(refusal);
     CHECK(refusal->status == 503);
     CHECK(refusal->body == R"({"status":"rejected","reason":"shutting_down"})");
     CHECK(refusal->head.find("\r\nConnection: close\r\n") != std::string::npos);
-    CHECK(in_hand.closed_by_server());
-    asking.send(query.substr(20));
-    const auto told = asking.receive();
-    REQUIRE(told);
-    CHECK(told->status == 200);
-    CHECK(told->head.find("\r\nConnection: close\r\n") != std::string::npos);
-    CHECK(asking.closed_by_server());
-    CHECK(sees_the_drain(looker));  // on and on
+    CHECK(in_flight.closed_by_server());
+    querying.send(query.substr(20));
+    const auto response = querying.receive();
+    REQUIRE(response);
+    CHECK(response->status == 200);
+    CHECK(response->head.find("\r\nConnection: close\r\n") != std::string::npos);
+    CHECK(querying.closed_by_server());
+    CHECK(sees_draining(reader));  // still
     CHECK(steady_clock::now() - start < 2s);
     CHECK(!server.process().ended());
 
@@ -188,28 +195,28 @@ TEST_CASE("In the drain the idle are closed, what is in hand is answered, and no
     CHECK(server.process().exit_status() == 0);
     CHECK(output.ends_with("received=4 processed=3 dropped=1 pending=0\n"));
     CHECK(output.find("[total] 3 jobs ") != std::string::npos);
-    // Nothing of the old one is left.
+    // The port is free again.
     const ServerProcess next{{program("stage10_shutdown"), fmt::format("--port {}", target.port)}};
 }
 
-TEST_CASE("Where there is no work, what is in hand still has a second") {
+TEST_CASE("Even without any work to drain, a request in flight has a second to complete") {
     ServerProcess server{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
     const std::string event = post(Account{server.target()}.event(1));
-    Connection in_hand{server.target()};
-    in_hand.send(event.substr(0, event.size() - 5));
+    Connection in_flight{server.target()};
+    in_flight.send(event.substr(0, event.size() - 5));
     Connection idle{server.target()};
-    idle.send(looking.substr(0, looking.size() - 2) + "Connection: close\r\n\r\n");
-    REQUIRE(idle.receive());  // so the other has been read from
+    idle.send(metrics_request.substr(0, metrics_request.size() - 2) + "Connection: close\r\n\r\n");
+    REQUIRE(idle.receive());  // so the server has read from the other connection
     kill(server.process().pid(), SIGTERM);
     CHECK(!server.process().wait_for_end(100ms));
-    in_hand.send(event.substr(event.size() - 5));
-    const auto refusal = in_hand.receive();
+    in_flight.send(event.substr(event.size() - 5));
+    const auto refusal = in_flight.receive();
     REQUIRE(refusal);
     CHECK(refusal->status == 503);
     CHECK(output_at_the_end(server).ends_with("received=1 processed=0 dropped=1 pending=0\n"));
 }
 
-TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a second signal",
+TEST_CASE("Work that never ends delays the exit only until the deadline or a second signal",
           "[waits]") {
     const bool twice = GENERATE(false, true);
     const char* const hang =
@@ -219,13 +226,13 @@ TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a 
                        fmt::format("--workers 2 {} --drain-seconds {}", hang, twice ? 3600 : 1))};
     fill(server.target(), 5);
     const Account account{server.target()};
-    Connection stuck{server.target()};  // behind a lock perhaps, and the thread of all connections
+    Connection stuck{server.target()};  // its query may block the I/O thread on a lock
     stuck.send(post(account.event(1)));
     stuck.send(post(R"({"type":"balance","user":"nobody"})"));
     const auto start = steady_clock::now();
     kill(server.process().pid(), SIGTERM);
     if (twice) {
-        // Within half a second it would be the same wish.
+        // Within half a second, the second signal would be ignored as a duplicate.
         CHECK(!server.process().wait_for_end(700ms));
         kill(server.process().pid(), SIGTERM);
     }
@@ -241,11 +248,11 @@ TEST_CASE("Work that never ends can't hold the server beyond the deadline, or a 
                             std::regex{"received=\\d processed=0 dropped=\\d pending=[56]\n$"}));
 }
 
-TEST_CASE("A client that reads no answer can't hold the server", "[waits]") {
+TEST_CASE("A client that reads no response can't delay the exit", "[waits]") {
     ServerProcess server{server_command("stage10_shutdown", "--work-ms 0 --hold-ms 0")};
     fill(server.target(), 3);
-    Connection deaf{server.target()};
-    while (deaf.send(looking, 200ms)) {  // until its answers fill all that can hold them
+    Connection client{server.target()};
+    while (client.send(metrics_request, 200ms)) {  // until the responses fill all buffers
     }
     const auto start = steady_clock::now();
     kill(server.process().pid(), SIGTERM);
@@ -254,8 +261,8 @@ TEST_CASE("A client that reads no answer can't hold the server", "[waits]") {
     CHECK(server.process().exit_status() == 0);
 }
 
-TEST_CASE("An output that nobody reads can't hold the server", "[waits]") {
-    // The announcement comes from a pipe, which then fills up: whoever prints is stuck.
+TEST_CASE("An output that is not read can't block the exit", "[waits]") {
+    // The announcement is read from a pipe, which then fills up and blocks the threads that print.
     Process process{fmt::format(
         "mkfifo_dir=$(mktemp -d); mkfifo $mkfifo_dir/out; exec 9<>$mkfifo_dir/out; "
         "{} --port 0 --work-ms 0 --hold-ms 0 --workers 2 --queue-capacity 10000 --drain-seconds 1 "
@@ -276,7 +283,7 @@ TEST_CASE("An output that nobody reads can't hold the server", "[waits]") {
     CHECK(process.wait_for_line("exit ", 10s) == "1");
 }
 
-TEST_CASE("An output whose reader has left takes nothing with it") {
+TEST_CASE("The server exits cleanly even if the reader of its output has left") {
     const std::string line = fmt::format(
         "{{ (echo pid $BASHPID >&3; exec {} --port 0 --work-ms 0 --hold-ms 0) | head -n 1; "
         "echo exit ${{PIPESTATUS[0]}}; }} 3>&1",

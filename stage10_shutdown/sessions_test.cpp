@@ -15,16 +15,16 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// A small server in this process, whose sessions can be told to finish.
-class Small {
+/// A small echo server in this process, whose sessions can be drained.
+class EchoServer {
 public:
-    explicit Small(SessionLimits limits = {}) : limits_{limits} {
+    explicit EchoServer(SessionLimits limits = {}) : limits_{limits} {
         asio::co_spawn(io_, accept_all(), stop_on_exception);
         thread_ = std::jthread{[this] { io_.run(); }};
     }
 
     /// Ends when all sessions have: run() has nothing to do then.
-    ~Small() {
+    ~EchoServer() {
         asio::post(io_, [this] { acceptor_.close(); });
     }
 
@@ -63,20 +63,20 @@ auto in(std::chrono::milliseconds patience) { return steady_clock::now() + patie
 
 const std::string get = "GET / HTTP/1.1\r\nHost: unfreeze\r\n\r\n";
 
-void answered(Connection& connection, std::string_view request) {
+void check_answered(Connection& connection, std::string_view request) {
     connection.send(request);
     REQUIRE(connection.receive());
 }
 
 }  // namespace
 
-TEST_CASE("Who is idle is closed, and nobody is waited for then") {
-    Small server;
+TEST_CASE("A drain closes idle sessions, and then there is none to wait for") {
+    EchoServer server;
     std::list<Connection> idle;
     for (int i = 0; i < 100; ++i) {
         idle.emplace_back(server.target());
         if (i % 2 == 0) {
-            answered(idle.back(), post("hello"));
+            check_answered(idle.back(), post("hello"));
         }
     }
     CHECK(!server.sessions().wait_until(in(20ms), {}));
@@ -85,110 +85,111 @@ TEST_CASE("Who is idle is closed, and nobody is waited for then") {
     CHECK(server.sessions().draining());
     CHECK(server.sessions().wait_until(in(5s), {}));
     for (Connection& connection : idle) {
-        CHECK(!connection.receive());  // without a word, as there was no question
+        CHECK(!connection.receive());  // no response, because there was no request
         CHECK(connection.closed_by_server());
     }
 }
 
-TEST_CASE("A request in hand is answered, and the last one", "[waits]") {
-    Small server;
+TEST_CASE("A request in flight gets a response, and its connection closes", "[waits]") {
+    EchoServer server;
     const std::string request = post("hello");
-    Connection half{server.target()};
-    half.send(request.substr(0, request.size() - 3));
-    Connection looking{server.target()};
-    answered(looking, get);  // so the other has been read from
+    Connection partial{server.target()};
+    partial.send(request.substr(0, request.size() - 3));
+    Connection reader{server.target()};
+    check_answered(reader, get);  // so the server has read from the other connection
     server.sessions().drain();
     CHECK(!server.sessions().wait_until(in(50ms), {}));
-    std::stop_source impatient;
-    impatient.request_stop();
-    CHECK(!server.sessions().wait_until(in(5s), impatient.get_token()));
-    half.send(request.substr(request.size() - 3) + request);
-    const auto answer = half.receive();
-    REQUIRE(answer);
-    CHECK(answer->body == "hello");
-    CHECK(!answer->keep_alive);
-    CHECK(half.closed_by_server());
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(!server.sessions().wait_until(in(5s), stop.get_token()));
+    partial.send(request.substr(request.size() - 3) + request);
+    const auto response = partial.receive();
+    REQUIRE(response);
+    CHECK(response->body == "hello");
+    CHECK(!response->keep_alive);
+    CHECK(partial.closed_by_server());
     CHECK(server.sessions().wait_until(in(5s), {}));
 }
 
-TEST_CASE("Who has sent a request before the end gets an answer, read by then or not") {
+TEST_CASE("A request sent before the drain gets a response, even if it has not been read by then") {
     for (int i = 0; i < 200; ++i) {
-        Small server;
+        EchoServer server;
         Connection connection{server.target()};
-        answered(connection, post("first"));
+        check_answered(connection, post("first"));
         connection.send(post("second"));
         server.sessions().drain();
-        const auto answer = connection.receive();
-        REQUIRE(answer);
-        CHECK(answer->body == "second");
+        const auto response = connection.receive();
+        REQUIRE(response);
+        CHECK(response->body == "second");
         CHECK(connection.closed_by_server());
     }
 }
 
-TEST_CASE("Who only looks may look on, and is not waited for") {
-    Small server;
-    Connection looking{server.target()};
-    answered(looking, get);
+TEST_CASE("A client that only reads may continue, and the drain does not wait for it") {
+    EchoServer server;
+    Connection reader{server.target()};
+    check_answered(reader, get);
     server.sessions().drain();
     CHECK(server.sessions().wait_until(in(5s), {}));
-    answered(looking, get);
-    answered(looking, get);
+    check_answered(reader, get);
+    check_answered(reader, get);
 }
 
-TEST_CASE("Who comes behind the end is closed, or gets the one answer that he asked for") {
-    Small server;
+TEST_CASE("A connection accepted after the drain closes, after at most one response") {
+    EchoServer server;
     server.sessions().drain();
     Connection late{server.target()};
     CHECK(late.closed_by_server());
-    Connection hasty{server.target()};
-    hasty.send(post("hello"));
-    const auto answer = hasty.receive(1s);
-    CHECK((!answer || !answer->keep_alive));
+    Connection sender{server.target()};
+    sender.send(post("hello"));
+    const auto response = sender.receive(1s);
+    CHECK((!response || !response->keep_alive));
     CHECK(server.sessions().wait_until(in(5s), {}));
 }
 
-TEST_CASE("A half request that never gets whole is given up as ever") {
+TEST_CASE("An incomplete request still times out during the drain") {
     SessionLimits limits;
     limits.head_ms = 50ms;
     limits.linger_ms = 10ms;
-    Small server{limits};
-    Connection half{server.target()};
-    half.send("POST / HT");
-    Connection looking{server.target()};
-    answered(looking, get);
+    EchoServer server{limits};
+    Connection partial{server.target()};
+    partial.send("POST / HT");
+    Connection reader{server.target()};
+    check_answered(reader, get);
     server.sessions().drain();
-    const auto answer = half.receive();
-    REQUIRE(answer);
-    CHECK(answer->status == 408);
+    const auto response = partial.receive();
+    REQUIRE(response);
+    CHECK(response->status == 408);
     CHECK(server.sessions().wait_until(in(5s), {}));
 }
 
-TEST_CASE("Who has been refused may go on to read why") {
+TEST_CASE("A refused client still receives its response during the drain") {
     SessionLimits limits;
     limits.linger_ms = 500ms;
-    Small server{limits};
+    EchoServer server{limits};
     Connection refused{server.target()};
     refused.send("garbage\r\n\r\n");
-    Connection looking{server.target()};
-    answered(looking, get);  // so the other has been read from
+    Connection reader{server.target()};
+    check_answered(reader, get);  // so the server has read from the other connection
     server.sessions().drain();
     CHECK(!server.sessions().wait_until(in(50ms), {}));
-    const auto answer = refused.receive();
-    REQUIRE(answer);
-    CHECK(answer->status == 400);
+    const auto response = refused.receive();
+    REQUIRE(response);
+    CHECK(response->status == 400);
     CHECK(server.sessions().wait_until(in(5s), {}));
 }
 
-TEST_CASE("No descriptor and no thread is left of a server that has ended") {
-    { const Small first; }  // with the first thread a sanitizer starts one of its own, and keeps it
+TEST_CASE("A server that has ended leaves no descriptor and no thread") {
+    // A sanitizer starts its own thread together with the first one, and keeps it.
+    { const EchoServer first; }
     const auto descriptors_before = descriptors(getpid());
     const auto threads_before = status_number(getpid(), "Threads");
     for (int i = 0; i < 20; ++i) {
-        Small server;
+        EchoServer server;
         std::list<Connection> connections;
         for (int c = 0; c < 10; ++c) {
             connections.emplace_back(server.target());
-            answered(connections.back(), post("hello"));
+            check_answered(connections.back(), post("hello"));
         }
         server.sessions().drain();
         CHECK(server.sessions().wait_until(in(5s), {}));

@@ -22,18 +22,18 @@ bool stops_within(const std::stop_token& stop, std::chrono::milliseconds patienc
 
 }  // namespace
 
-TEST_CASE("The first signal ends the wait, and the second all patience") {
+TEST_CASE("The first signal ends the wait, and the second one requests a stop") {
     const auto [first, second] = GENERATE(table<int, int>(
         {{SIGINT, SIGINT}, {SIGINT, SIGTERM}, {SIGTERM, SIGINT}, {SIGTERM, SIGTERM}}));
     Shutdown shutdown;
-    auto told = std::async(std::launch::async, [&] { return shutdown.wait(); });
-    CHECK(told.wait_for(20ms) == std::future_status::timeout);
+    auto first_signal = std::async(std::launch::async, [&] { return shutdown.wait(); });
+    CHECK(first_signal.wait_for(20ms) == std::future_status::timeout);
     const auto start = steady_clock::now();
     kill(getpid(), first);
-    REQUIRE(told.wait_for(5s) == std::future_status::ready);
-    CHECK(told.get() >= start);
+    REQUIRE(first_signal.wait_for(5s) == std::future_status::ready);
+    CHECK(first_signal.get() >= start);
     CHECK(!stops_within(shutdown.second(), 20ms));
-    kill(getpid(), second);  // the same wish, unless this thread has slept for so long
+    kill(getpid(), second);  // ignored as a duplicate, unless this thread was paused for long
     const bool at_once = stops_within(shutdown.second(), 20ms);
     CHECK((!at_once || steady_clock::now() >= start + Shutdown::duplicate_window));
     const auto deadline = steady_clock::now() + 10s;
@@ -44,7 +44,7 @@ TEST_CASE("The first signal ends the wait, and the second all patience") {
     CHECK(steady_clock::now() >= start + Shutdown::duplicate_window);
 }
 
-TEST_CASE("The second half of one wish ends no server that has already ended well") {
+TEST_CASE("A duplicate signal does not change the exit status of a server that has drained") {
     ServerProcess server{server_command("stage10_shutdown")};
     const pid_t pid = server.process().pid();
     kill(pid, SIGTERM);
@@ -55,17 +55,17 @@ TEST_CASE("The second half of one wish ends no server that has already ended wel
     CHECK(server.process().exit_status() == 0);
 }
 
-TEST_CASE("Threads that were started behind it are not interrupted") {
+TEST_CASE("Signals do not interrupt threads that start after Shutdown") {
     Shutdown shutdown;
-    std::promise<void> let_go;
-    std::jthread other{[&] { let_go.get_future().wait(); }};
+    std::promise<void> release;
+    std::jthread other{[&] { release.get_future().wait(); }};
     pthread_kill(other.native_handle(), SIGTERM);
     kill(getpid(), SIGTERM);
     shutdown.wait();
-    let_go.set_value();
+    release.set_value();
 }
 
-TEST_CASE("The last answers have a second, or less where the deadline is nearer") {
+TEST_CASE("The final responses have a second, or less if the deadline is sooner") {
     const auto now = steady_clock::now();
     CHECK(flush_deadline(now) == now);
     CHECK(flush_deadline(now + 1h) >= now + 1s);
