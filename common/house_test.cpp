@@ -29,7 +29,7 @@ constexpr std::ptrdiff_t variant_lines_max = 20;
 
 /// A directory with sources, and the other directories that its files may include. A cycle is
 /// impossible, because a directory names only directories before it.
-struct Room {
+struct Component {
     std::string name;
     std::vector<std::string> may_include;
 };
@@ -40,41 +40,41 @@ std::vector<path> stages() {
     });
 }
 
-std::vector<Room> rooms() {
-    std::vector<Room> rooms{
+std::vector<Component> components() {
+    std::vector<Component> components{
         {"common", {}}, {"common/http", {"common"}}, {"common/net", {"common"}}};
     std::vector<std::string> above{"common", "common/http", "common/net"};
-    rooms.push_back({"clients/probe", above});
+    components.push_back({"clients/probe", above});
     for (const char* const name : {"clients/claims", "clients/faults", "clients/measure"}) {
-        rooms.push_back({name, above});
-        rooms.back().may_include.emplace_back("clients/probe");
+        components.push_back({name, above});
+        components.back().may_include.emplace_back("clients/probe");
     }
     for (const path& stage : stages()) {
-        rooms.push_back({stage.filename(), above});
+        components.push_back({stage.filename(), above});
         above.push_back(stage.filename());
         if (exists(stage / "model_check")) {
-            rooms.push_back({stage.filename() / "model_check", above});
+            components.push_back({stage.filename() / "model_check", above});
         }
     }
-    return rooms;
+    return components;
 }
 
 bool is_source(const path& file) {
     return file.extension() == ".cpp" || file.extension() == ".hpp";
 }
 
-std::vector<path> sources(const path& room) { return entries_of(room, is_source); }
+std::vector<path> sources(const path& component) { return entries_of(component, is_source); }
 
 bool is_for_tests(const path& file) {
     return file.stem().string().ends_with("_test") || file.filename() == "black_box.hpp";
 }
 
 /// Tests may also include common/, clients/, and the model_check/ of their stage.
-bool may_include(const Room& room, const std::string& included, bool test) {
-    return included == room.name ||
-           std::count(room.may_include.begin(), room.may_include.end(), included) > 0 ||
+bool may_include(const Component& component, const std::string& included, bool test) {
+    return included == component.name ||
+           std::count(component.may_include.begin(), component.may_include.end(), included) > 0 ||
            (test && (included.starts_with("clients/") || included.starts_with("common") ||
-                     included == room.name + "/model_check"));
+                     included == component.name + "/model_check"));
 }
 
 }  // namespace
@@ -82,8 +82,8 @@ bool may_include(const Room& room, const std::string& included, bool test) {
 TEST_CASE("A file includes only common/ and earlier directories, and never a server.cpp") {
     const std::regex include{"#include \"([^\"]+)/([^/\"]+)\""};
     std::size_t seen = 0;
-    for (const Room& room : rooms()) {
-        for (const path& file : sources(source_tree / room.name)) {
+    for (const Component& component : components()) {
+        for (const path& file : sources(source_tree / component.name)) {
             for (const std::string& line : lines_of(file)) {
                 std::smatch match;
                 if (!std::regex_search(line, match, include)) {
@@ -92,7 +92,7 @@ TEST_CASE("A file includes only common/ and earlier directories, and never a ser
                 }
                 ++seen;
                 INFO(file << ": " << line);
-                CHECK(may_include(room, match[1], is_for_tests(file)));
+                CHECK(may_include(component, match[1], is_for_tests(file)));
                 CHECK(match[2] != "server.cpp");
             }
         }
@@ -103,24 +103,25 @@ TEST_CASE("A file includes only common/ and earlier directories, and never a ser
 TEST_CASE("Every source is in a listed directory, and none has more than a quarter of all lines") {
     std::map<std::string, std::size_t> lines;
     std::size_t all = 0;
-    for (const Room& room : rooms()) {
-        for (const path& file : sources(source_tree / room.name)) {
+    for (const Component& component : components()) {
+        for (const path& file : sources(source_tree / component.name)) {
             const std::size_t count = lines_of(file).size();
-            lines[room.name] += count;
+            lines[component.name] += count;
             all += count;
         }
     }
-    for (const auto& [room, count] : lines) {
-        std::printf("%-36s %5zu lines\n", room.c_str(), count);
-        INFO(room << ": " << count << " of " << all << " lines");
+    for (const auto& [component, count] : lines) {
+        std::printf("%-36s %5zu lines\n", component.c_str(), count);
+        INFO(component << ": " << count << " of " << all << " lines");
         CHECK(count * 4 <= all);
     }
     for (const char* const top : {"common", "clients"}) {
         for (const auto& entry : std::filesystem::recursive_directory_iterator{source_tree / top}) {
             if (is_source(entry.path())) {
-                const std::string room = relative(entry.path().parent_path(), source_tree).string();
+                const std::string component =
+                    relative(entry.path().parent_path(), source_tree).string();
                 INFO(entry.path());
-                CHECK(lines.contains(room));
+                CHECK(lines.contains(component));
             }
         }
     }
@@ -171,8 +172,8 @@ TEST_CASE(
 
 TEST_CASE("There is one namespace, and no name contains a stage's number") {
     const std::regex stage_name{"stage\\d\\d"};
-    for (const path& room : stages()) {
-        for (const path& file : sources(room)) {
+    for (const path& component : stages()) {
+        for (const path& file : sources(component)) {
             if (is_for_tests(file)) {
                 continue;
             }
@@ -192,17 +193,17 @@ TEST_CASE("There is one namespace, and no name contains a stage's number") {
 TEST_CASE("Only the Date field and the server's start time come from the wall clock") {
     // The wall clock may jump, so no duration is measured with it.
     const std::regex wall_clock{"system_clock|gettimeofday|CLOCK_REALTIME|\\btime\\(nullptr\\)"};
-    std::set<std::string> asked_in;
-    for (const Room& room : rooms()) {
-        for (const path& file : sources(source_tree / room.name)) {
+    std::set<std::string> found_in;
+    for (const Component& component : components()) {
+        for (const path& file : sources(source_tree / component.name)) {
             for (const std::string& line : lines_of(file)) {
                 if (!is_for_tests(file) && std::regex_search(line, wall_clock)) {
-                    asked_in.insert(file.filename());
+                    found_in.insert(file.filename());
                 }
             }
         }
     }
-    CHECK(asked_in == std::set<std::string>{"message.cpp", "monitor.cpp"});
+    CHECK(found_in == std::set<std::string>{"message.cpp", "monitor.cpp"});
 }
 
 TEST_CASE("Adjacent servers differ by no more lines than their budget") {

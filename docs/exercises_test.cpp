@@ -7,7 +7,7 @@
 #include "clients/claims/trial.hpp"
 #include "common/source_tree.hpp"
 
-// What the exercises promise: a claim that judges each of them, and an answer that can be run.
+// Checks that each exercise names a claim that judges it, and has an answer that runs.
 using namespace unfreeze;
 using std::filesystem::path;
 
@@ -15,13 +15,13 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-/// One task: what stands behind its ###, up to the next one.
+/// A task: the text after a ### heading, up to the next heading.
 struct Task {
     std::string title;
     std::string text;
 };
 
-/// What a note says behind "## Exercises".
+/// The section "## Exercises" of a note.
 struct Exercises {
     std::string introduction;
     std::vector<Task> tasks;
@@ -43,8 +43,7 @@ Exercises exercises_of(std::size_t stage) {
     return exercises;
 }
 
-/// What a text has in backticks between `begin` and the end of that sentence, however it is broken
-/// into lines.
+/// The words in backticks between `begin` and the end of its sentence, even across line breaks.
 Lines quoted(std::string text, const std::string& begin) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     const std::size_t at = text.find(begin);
@@ -58,7 +57,7 @@ Lines quoted(std::string text, const std::string& begin) {
     return found;
 }
 
-/// The claims that begin with a stage, or end with the one before.
+/// The claims that hold from a stage on, or up to the one before.
 Lines claims_of(std::size_t stage) {
     Lines names;
     for (const Claim& claim : all_claims()) {
@@ -82,7 +81,7 @@ Lines variants_in(const std::string& answer) {
     return names;
 }
 
-/// The text of a part that unfolds; empty where there is none, or more than one.
+/// The text of a <details> part. Empty if there is none, or more than one.
 std::string folded(const std::string& text, const std::string& summary) {
     const std::string begin = "<details><summary>" + summary + "</summary>\n";
     const std::size_t at = text.find(begin);
@@ -96,7 +95,8 @@ std::string folded(const std::string& text, const std::string& summary) {
 }  // namespace
 
 TEST_CASE(
-    "Every note ends with two or three exercises, and names the claims that are its stage's") {
+    "Every note ends with two or three exercises, and names the claims that begin or end at its "
+    "stage") {
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
         INFO("stage " << stage);
         const Exercises exercises = exercises_of(stage);
@@ -107,9 +107,10 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("Every exercise is judged by a claim, and its answer runs a variant that turns it") {
+TEST_CASE(
+    "Every exercise is judged by a claim, and its answer runs a variant that changes the result") {
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
-        const std::string room{course_servers.at(stage - 1).name};
+        const std::string directory{course_servers.at(stage - 1).name};
         for (const Task& task : exercises_of(stage).tasks) {
             INFO("stage " << stage << ": " << task.title);
             const std::string what_to_do = task.text.substr(0, task.text.find("<details>"));
@@ -127,7 +128,7 @@ TEST_CASE("Every exercise is judged by a claim, and its answer runs a variant th
             CHECK(!variants.empty());
             for (const std::string& variant : variants) {
                 INFO(variant);
-                const path patch = source_tree / room / "variants" / (variant + ".patch");
+                const path patch = source_tree / directory / "variants" / (variant + ".patch");
                 REQUIRE(exists(patch));
                 const std::string heading = lines_of(patch).front();
                 CHECK((heading.ends_with(": no claim fails.") ||

@@ -7,7 +7,7 @@ using namespace unfreeze;
 
 namespace {
 
-/// The cells of a line of a table, without what surrounds them: "| a | b |".
+/// The cells of a table row such as "| a | b |", without the spaces around them.
 std::vector<std::string> cells_of(const std::string& line) {
     std::istringstream in{line.substr(2)};
     std::vector<std::string> cells;
@@ -22,7 +22,7 @@ std::vector<std::string> cells_of(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("The tables of all claims have each claim, and each sign as it is taught") {
+TEST_CASE("The tables of claims have each claim, with its expected result in each stage") {
     for (const char* const page : {"README.md", "docs/results/matrix.md"}) {
         std::vector<std::vector<std::string>> rows;
         for (const std::string& line : lines_of(source_tree / page)) {

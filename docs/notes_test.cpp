@@ -6,7 +6,7 @@
 #include "clients/probe/black_box.hpp"
 #include "common/source_tree.hpp"
 
-// What the notes show is what the files say.
+// Checks that the notes agree with the files that they cite.
 using namespace unfreeze;
 using std::filesystem::path;
 
@@ -22,14 +22,13 @@ std::vector<path> pages() {
     return all;
 }
 
-/// A number as it is shown.
+/// A number as a note shows it.
 struct Shown {
     double value;
     std::size_t decimals;
 };
 
-/// The numbers of a line, but for those that are part of a word. A comma between thousands is no
-/// end.
+/// The numbers of a line, except those that are part of a word. A comma may separate thousands.
 std::vector<Shown> numbers_in(std::string line) {
     line = std::regex_replace(line, std::regex{"(\\d),(?=\\d{3}(?!\\d))"}, "$1");
     const std::regex word_or_number{"[\\w.]*[A-Za-z_][\\w.]*|(\\d+(\\.(\\d+))?)"};
@@ -69,11 +68,11 @@ bool has_all(const std::vector<Shown>& row, const std::vector<Shown>& line) {
     return true;
 }
 
-/// What a comment says to be the figures of a file: the table or the block in the line after it.
+/// The table or block of figures after a comment that names their file.
 struct Figures {
     path page;
     path csv;
-    std::vector<std::string> lines = {};  // without commands and without what heads a table
+    std::vector<std::string> lines = {};  // without commands and table headers
 };
 
 std::vector<Figures> figures_in_pages() {
@@ -84,7 +83,7 @@ std::vector<Figures> figures_in_pages() {
         for (std::size_t i = 0; i < lines.size(); ++i) {
             std::smatch match;
             if (!std::regex_match(lines[i], match, comment)) {
-                CHECK(!lines[i].starts_with("<!-- figures"));  // a comment gone wrong
+                CHECK(!lines[i].starts_with("<!-- figures"));  // a malformed comment
                 continue;
             }
             Figures& figures =
@@ -107,7 +106,7 @@ std::vector<Figures> figures_in_pages() {
 
 }  // namespace
 
-TEST_CASE("Every C++ block of a note stands in the file that is named before it") {
+TEST_CASE("Every C++ block of a note is in the file that is named before it") {
     const std::regex file_name{"`([a-z0-9_/]+\\.[ch]pp)`"};
     std::size_t blocks = 0;
     for (const path& page : pages()) {
@@ -142,9 +141,9 @@ TEST_CASE("Every file and page that a note links to exists") {
     const std::regex link{"\\]\\(([^)#:]+)(#[^)]*)?\\)"};
     std::size_t links = 0;
     for (const path& page : pages()) {
-        CHECK(!std::regex_search(text_of(page), std::regex{"@[A-Z]+@"}));  // left to be filled in
+        CHECK(!std::regex_search(text_of(page), std::regex{"@[A-Z]+@"}));  // a placeholder
         const std::string text =
-            std::regex_replace(text_of(page), std::regex{"```[^`]*```"}, "");  // but code
+            std::regex_replace(text_of(page), std::regex{"```[^`]*```"}, "");  // without code
         for (std::sregex_iterator match{text.begin(), text.end(), link}, end; match != end;
              ++match) {
             INFO(page << ": " << (*match)[1]);
@@ -155,7 +154,7 @@ TEST_CASE("Every file and page that a note links to exists") {
     CHECK(links > 5);
 }
 
-TEST_CASE("Every figure of a note that cites the file it is from stands there in one row") {
+TEST_CASE("Every cited table of figures in a note has its rows in the cited file") {
     const std::vector<Figures> all = figures_in_pages();
     for (const auto& [page, csv, lines] : all) {
         INFO(page << " cites " << csv);
@@ -175,7 +174,7 @@ TEST_CASE("Every figure of a note that cites the file it is from stands there in
     CHECK(all.size() > 5);
 }
 
-TEST_CASE("Every file of figures is shown by a note, in numbers or as a picture") {
+TEST_CASE("Every file of figures is shown in a note, as numbers or as a picture") {
     std::set<path> shown;
     for (const Figures& figures : figures_in_pages()) {
         shown.insert(figures.csv.filename());
@@ -197,7 +196,7 @@ TEST_CASE("Every file of figures is shown by a note, in numbers or as a picture"
     }
 }
 
-TEST_CASE("A figure is found where it stands, rounded, in its row and in its order") {
+TEST_CASE("Figures match a row if they are rounded and in the row's order") {
     const std::vector<Shown> row = numbers_in("lock 16 98.6 1177.6 4 shards");
     for (const char* const line : {"lock 16 98.6 1178 ms", "| 16 | 99 | 1,177.6 ms |", "98.6 4",
                                    "stage02_async p99 16", "4 shards"}) {
@@ -211,7 +210,7 @@ TEST_CASE("A figure is found where it stands, rounded, in its row and in its ord
     }
 }
 
-TEST_CASE("Every picture was drawn from the figures that lie beside it") {
+TEST_CASE("Every picture was drawn from the figures beside it") {
     const auto pictures = entries_of(source_tree / "docs" / "results",
                                      [](const path& entry) { return entry.extension() == ".svg"; });
     CHECK(!pictures.empty());
@@ -237,11 +236,11 @@ TEST_CASE("Every stage has its note, with the same headings in the same order") 
                                             "What production does",
                                             "Questions",
                                             "Exercises"};
-    const auto rooms = entries_of(source_tree, [](const path& entry) {
+    const auto directories = entries_of(source_tree, [](const path& entry) {
         return entry.filename().string().starts_with("stage");
     });
-    for (const path& room : rooms) {
-        const std::string name = room.filename().string().substr(0, 7);
+    for (const path& directory : directories) {
+        const std::string name = directory.filename().string().substr(0, 7);
         const std::vector<std::string> lines = lines_of(source_tree / "docs" / (name + ".md"));
         INFO(name);
         REQUIRE(!lines.empty());

@@ -34,14 +34,14 @@ inline std::vector<Trial> try_all_claims(const Command& command) {
     return try_claims(command, claims);
 }
 
-/// Checks that the claims hold or fail as expected in the stage, except those in `turned`, which
-/// have to come out the other way.
+/// Checks that the claims hold or fail as expected in the stage, except those in `changed`, which
+/// must have the opposite result.
 inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
-                         const std::set<std::string_view>& turned = {}) {
+                         const std::set<std::string_view>& changed = {}) {
     for (const Trial& trial : trials) {
         const auto& [claim, finding, ended] = trial;
         INFO(claim->sentence << ": " << finding.figure << "; expected to hold " << claim->range());
-        CHECK((finding.holds == claim->holds_in(stage)) == !turned.contains(claim->name));
+        CHECK((finding.holds == claim->holds_in(stage)) == !changed.contains(claim->name));
         CHECK(ended == claim->traits.ends_the_server);
     }
 }
@@ -50,15 +50,15 @@ inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
 struct Variant {
     std::string heading;  // the first line of its patch
     Command command;
-    std::set<std::string_view> turned;  // the claims that the heading names in backticks
+    std::set<std::string_view> changed;  // the claims that the heading names in backticks
 };
 
 inline std::vector<Variant> variants_of(std::size_t stage) {
-    const std::string room{course_servers.at(stage - 1).name};
+    const std::string directory{course_servers.at(stage - 1).name};
     std::vector<Variant> variants;
-    for (const auto& patch : entries_of(source_tree / room / "variants", [](const auto& entry) {
-             return entry.extension() == ".patch";
-         })) {
+    for (const auto& patch :
+         entries_of(source_tree / directory / "variants",
+                    [](const auto& entry) { return entry.extension() == ".patch"; })) {
         std::string name = patch.stem().string();
         std::replace(name.begin(), name.end(), '-', '_');
         variants.push_back(
@@ -68,18 +68,19 @@ inline std::vector<Variant> variants_of(std::size_t stage) {
         for (const Claim& claim : all_claims()) {
             if (variants.back().heading.find(fmt::format("`{}`", claim.name)) !=
                 std::string::npos) {
-                variants.back().turned.insert(claim.name);
+                variants.back().changed.insert(claim.name);
             }
         }
     }
     return variants;
 }
 
-/// Checks that each variant of a stage turns the claims that its heading names, or none if it says
-/// so, and no other. Of the other claims it tests every `share`th, and different ones for each
-/// variant. Each variant has its own `clients`. All clients run in parallel, because they mostly
-/// wait. A claim that comes out wrong is tested again alone, because the other clients may have
-/// stalled the machine. Sanitizer builds have no variants: most are mistakes, and some are races.
+/// Checks that each variant of a stage changes the results of the claims that its heading names, or
+/// of none if it says so, and of no other. Of the other claims it tests every `share`th, and
+/// different ones for each variant. Each variant has its own `clients`. All clients run in
+/// parallel, because they mostly wait. A claim with an unexpected result is tested again alone,
+/// because the other clients may have stalled the machine. Sanitizer builds have no variants: most
+/// are mistakes, and some are races.
 inline void check_variants(std::size_t stage, std::size_t share, std::size_t clients = 2) {
     if (sanitized) {
         return;
@@ -91,7 +92,7 @@ inline void check_variants(std::size_t stage, std::size_t share, std::size_t cli
         std::vector<std::vector<const Claim*>> claims(clients);
         for (std::size_t i = 0; i < all_claims().size(); ++i) {
             const Claim& claim = all_claims()[i];
-            if (variants[v].turned.contains(claim.name) || (i + v) % share == 0) {
+            if (variants[v].changed.contains(claim.name) || (i + v) % share == 0) {
                 claims[i % clients].push_back(&claim);
             }
         }
@@ -105,15 +106,15 @@ inline void check_variants(std::size_t stage, std::size_t share, std::size_t cli
         trials.push_back(some.get());
     }
     for (std::size_t i = 0; i < trials.size(); ++i) {
-        const auto& [heading, command, turned] = variants[i / clients];
+        const auto& [heading, command, changed] = variants[i / clients];
         INFO(heading);
-        CHECK(turned.empty() == heading.ends_with(": no claim fails."));
+        CHECK(changed.empty() == heading.ends_with(": no claim fails."));
         for (Trial& trial : trials[i]) {
-            if (trial.as_expected(stage) == turned.contains(trial.claim->name)) {
+            if (trial.as_expected(stage) == changed.contains(trial.claim->name)) {
                 trial = try_claim(*trial.claim, command);
             }
         }
-        check_trials(trials[i], stage, turned);
+        check_trials(trials[i], stage, changed);
     }
 }
 
