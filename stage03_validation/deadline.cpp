@@ -57,7 +57,7 @@ bool Deadline::expired() const { return state_->expired; }
 void Deadline::wait(const std::shared_ptr<State>& state) {
     state->waiting = true;
     state->awaited = state->deadline;
-    state->timer.expires_at(state->clock.look_at(state->deadline));
+    state->timer.expires_at(state->clock.check_time(state->deadline));
     state->timer.async_wait(Handler{state});
 }
 

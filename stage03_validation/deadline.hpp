@@ -18,7 +18,7 @@ public:
     virtual time_point now() const { return std::chrono::steady_clock::now(); }
 
     /// When a timer of the monotonic clock should check whether this clock has reached `moment`.
-    virtual time_point look_at(time_point moment) const { return moment; }
+    virtual time_point check_time(time_point moment) const { return moment; }
 
     static const Clock& steady();
 };

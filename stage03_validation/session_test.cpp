@@ -66,7 +66,7 @@ public:
         ++reads;
         return now_;
     }
-    time_point look_at(time_point) const override { return Clock::now() + 1ms; }
+    time_point check_time(time_point) const override { return Clock::now() + 1ms; }
     void advance(std::chrono::milliseconds by) { now_ += by; }
 
 private:

@@ -92,15 +92,15 @@ TEST_CASE("Many pending wake-ups are sent before the loop iteration ends") {
 }
 
 TEST_CASE("An I/O thread sends its pending wake-ups before a balance query waits for a lock") {
-    Taker taker{100};
+    Poppers poppers{100};
     asio::io_context io{1};
     const WakeupBatch batch{io};
     bool woken = false;
     asio::post(io, [&] {
         std::timed_mutex mutex;
-        taker.push(1);
+        poppers.push(1);
         balance_response("alice", Balances{}, mutex);
-        woken = taker.takes(1);
+        woken = poppers.pops(1);
     });
     io.run();
     CHECK(woken);
