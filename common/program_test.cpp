@@ -204,7 +204,8 @@ TEST_CASE("No client waits for a terminal that does not read notices", "[waits]"
         }
         clients.back().send(post(event_body(0)));
         CHECK(status_of(clients.back().receive()) == 200);
-        CHECK(fifo.reads("thread_per_connection: a client turned away: Resource temporarily "));
+        CHECK(fifo.reads(
+            "thread_per_connection: connection closed, because no thread could start: "));
         CHECK(fifo.reads(" notices dropped: standard error could not be written\n"));
     }
 }
@@ -251,7 +252,7 @@ TEST_CASE(
                 process.wait_for_end(10ms);
                 where = process.wait_for_line("listening on ", 0ms);
                 works = where && (probe(parse_target(*where).value(), 100ms) ||
-                                  process.wait_for_output("turned away: ", 0ms));
+                                  process.wait_for_output("no thread could start: ", 0ms));
             }
             INFO(fmt::format("{} {}", name_of(command), fmt::join(limit, " ")));
             INFO(process.output());
