@@ -97,6 +97,10 @@ void LockReport::print_lines(const std::stop_token& stop) {
     while (!stop.stop_requested() || !pending_.empty()) {
         const auto second_end = second_begin + std::chrono::seconds{1};
         line_added_.wait_until(lock, stop, second_end, [this] { return !pending_.empty(); });
+        if (!pending_
+                 .empty()) {  // to wake up and to write for each line would cost more than a job
+            line_added_.wait_for(lock, stop, gather_time, [this] { return ended_; });
+        }
         if (const auto now = clock::now(); now >= second_end) {
             add_second_line(now - second_begin);
             second_begin = now;

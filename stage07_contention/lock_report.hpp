@@ -72,6 +72,7 @@ public:
 
 private:
     static constexpr std::size_t lines_a_second_max = 10'000;
+    static constexpr std::chrono::milliseconds gather_time{10};  // from a line until it is written
 
     void print_lines(const std::stop_token& stop);
     void add_second_line(std::chrono::duration<double> span);
