@@ -20,7 +20,6 @@ WakeupBatch::WakeupBatch(asio::io_context& io) : io_{io} {
 WakeupBatch::~WakeupBatch() {
     send();
     batch_of_this_thread = nullptr;
-    before_query_wait = [] {};
 }
 
 WakeupBatch* WakeupBatch::current() { return batch_of_this_thread; }
