@@ -11,8 +11,10 @@
 namespace unfreeze {
 namespace {
 
-/// The start time of this process. It is constant, so a change of it shows a restart.
-const std::chrono::system_clock::time_point process_start = std::chrono::system_clock::now();
+/// The start time of this process. It is constant, so a change of it shows a restart. It is cut to
+/// milliseconds, because rounding could move it into the future.
+const auto process_start =
+    std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
 
 /// The browser may run the page's own script and styles, and may load data only from this server.
 constexpr std::string_view page_fields =
