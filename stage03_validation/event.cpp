@@ -173,12 +173,9 @@ private:
     std::string error_;
 };
 
-}  // namespace
-
-std::variant<Members, EventError> parse_members(std::string_view json) {
-    // Iterative, because a client could overflow the stack of a recursive reader.
-    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
-                               rapidjson::kParseValidateEncodingFlag;
+/// Parses the text with RapidJSON's reader. `flags` select how strictly.
+template <unsigned flags>
+std::variant<Members, EventError> parse_with(std::string_view json) {
     // The reader unescapes strings in place, in a copy of the text. A small copy and the reader's
     // stack fit in this buffer; the allocator takes more memory only for larger ones.
     alignas(std::max_align_t) std::array<char, 1024> buffer;
@@ -188,7 +185,8 @@ std::variant<Members, EventError> parse_members(std::string_view json) {
     rapidjson::InsituStringStream stream{text};
     rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, Pool> reader{&allocator};
     MembersReader members;
-    const rapidjson::ParseResult parsed = reader.Parse<flags>(stream, members);
+    const rapidjson::ParseResult parsed =
+        reader.template Parse<flags | rapidjson::kParseInsituFlag>(stream, members);
     if (!members.error().empty()) {
         return EventError{members.error()};
     }
@@ -201,6 +199,30 @@ std::variant<Members, EventError> parse_members(std::string_view json) {
         return EventError{fmt::format("invalid JSON at byte {}: a NUL", stream.Tell())};
     }
     return members.take();
+}
+
+/// Whether the quick reader gives the right result: nothing to unescape, no UTF-8 to check, and too
+/// short to nest deeply.
+bool is_short_and_plain(std::string_view json) {
+    return json.size() <= 512 &&
+           std::all_of(json.begin(), json.end(), [](char c) { return c > 0 && c != '\\'; });
+}
+
+}  // namespace
+
+std::variant<Members, EventError> parse_members(std::string_view json) {
+    if (is_short_and_plain(json)) {
+        auto members = parse_with<rapidjson::kParseNoFlags>(json);
+        if (std::holds_alternative<Members>(members)) {
+            return members;
+        }
+    }
+    return parse_members_strictly(json);  // which also describes the errors
+}
+
+std::variant<Members, EventError> parse_members_strictly(std::string_view json) {
+    // Iterative, because a client could overflow the stack of a recursive reader.
+    return parse_with<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(json);
 }
 
 std::variant<Event, EventError> event_from(Members members) {

@@ -16,6 +16,10 @@ using namespace std::chrono_literals;
 /// Responses to a pipelining client gather up to this size before they are sent.
 constexpr std::size_t output_bytes_max = 16 * 1024;
 
+/// A thread keeps up to 16 exchanges for reuse, unless their buffers have grown.
+constexpr std::size_t spares_max = 16;
+constexpr std::size_t spare_bytes_max = 4 * 1024;
+
 /// One read buffer for all sockets of a thread, because the bytes go to the parser before another
 /// session can run. Thousands of idle connections then need no read buffers.
 std::span<char> read_buffer() {
@@ -142,6 +146,7 @@ awaitable<void> Session::flush() {
         state_ = State::broken;
     }
     output.clear();
+    now_ = clock_.now();
 }
 
 /// Sets the deadline, and frees what an idle connection does not need. Closes the connection if its
@@ -154,7 +159,7 @@ void Session::expect_bytes() {
     }
     if (phase != timed_phase_) {
         timed_phase_ = phase;
-        due_ = clock_.now() + patience(phase);
+        due_ = now_ + patience(phase);
     }
     deadline_.expire_at(finishing_ && phase == Phase::idle ? clock_.now() : due_);
     if (phase == Phase::idle && !exchange_->parser.has_bytes()) {
@@ -186,7 +191,8 @@ void Session::take_bytes() {
     } else if (error) {
         state_ = State::broken;
     } else {
-        exchange().parser.feed({buffer.data(), bytes});
+        now_ = clock_.now();
+        exchange().parser.feed({buffer.data(), bytes}, now_);
     }
 }
 
@@ -215,9 +221,9 @@ awaitable<void> Session::linger() {
 void Session::append(const Response& response, const Request& request) {
     Exchange& current = exchange();
     if (current.output.empty()) {
-        current.now = clock_.now();
+        now_ = clock_.now();
     }
-    append_response(current.output, response, request, current.now);
+    append_response(current.output, response, request, now_);
 }
 
 void Session::refuse(const Response& response) {
@@ -233,9 +239,31 @@ void Session::refuse(const Response& response) {
 
 Session::Exchange& Session::exchange() {
     if (!exchange_) {
-        exchange_ = std::make_unique<Exchange>(limits_.http);
+        auto& spares = spare_exchanges();
+        if (spares.empty()) {
+            exchange_.reset(new Exchange{RequestParser{limits_.http}});
+        } else {
+            exchange_.reset(spares.back().release());
+            spares.pop_back();
+            exchange_->parser.restart(limits_.http);
+            exchange_->output.clear();
+        }
     }
     return *exchange_;
+}
+
+std::vector<std::unique_ptr<Session::Exchange>>& Session::spare_exchanges() {
+    thread_local std::vector<std::unique_ptr<Exchange>> spares;
+    return spares;
+}
+
+void Session::Recycle::operator()(Exchange* exchange) const noexcept {
+    auto& spares = spare_exchanges();
+    std::unique_ptr<Exchange> spare{exchange};
+    if (spares.size() < spares_max && spare->parser.capacity() <= spare_bytes_max &&
+        spare->output.capacity() <= spare_bytes_max) {
+        spares.push_back(std::move(spare));
+    }
 }
 
 std::chrono::milliseconds Session::patience(Phase phase) const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/command_line.hpp"
 #include "common/http/message.hpp"
@@ -72,12 +73,15 @@ private:
     /// The state of a request in flight, or of a part of one. Most connections are idle most of the
     /// time, and have none.
     struct Exchange {
-        explicit Exchange(const HttpLimits& limits) : parser{limits} {}
-
         RequestParser parser;
-        std::string output;     // responses that are not sent yet
-        Clock::time_point now;  // when the first of them was made
+        std::string output = {};  // responses that are not sent yet
     };
+
+    /// Keeps an exchange for the thread's next session that receives bytes.
+    struct Recycle {
+        void operator()(Exchange* exchange) const noexcept;
+    };
+    static std::vector<std::unique_ptr<Exchange>>& spare_exchanges();
 
     void expect_bytes();
     void take_bytes();
@@ -92,14 +96,15 @@ private:
     Socket& socket_;
     const SessionLimits& limits_;
     const Clock& clock_;
-    Deadline deadline_;                    // refers to socket_, so it goes first
-    std::unique_ptr<Exchange> exchange_;   // null while the connection is idle
-    std::optional<Phase> timed_phase_;     // the phase that due_ belongs to
-    Clock::time_point due_;                // its end: more bytes do not extend it
-    std::function<void()> count_refusal_;  // for stage 9
-    bool refused_ = false;                 // the client may still be sending
-    bool only_reads_ = false;              // for stage 10: its last request was safe
-    bool finishing_ = false;               // for stage 10: its next response is the last one
+    Deadline deadline_;                            // refers to socket_, so it goes first
+    std::unique_ptr<Exchange, Recycle> exchange_;  // null while the connection is idle
+    std::optional<Phase> timed_phase_;             // the phase that due_ belongs to
+    Clock::time_point due_;                        // its end: more bytes do not extend it
+    Clock::time_point now_ = clock_.now();  // of the last read, or of the first gathered response
+    std::function<void()> count_refusal_;   // for stage 9
+    bool refused_ = false;                  // the client may still be sending
+    bool only_reads_ = false;               // for stage 10: its last request was safe
+    bool finishing_ = false;                // for stage 10: its next response is the last one
     State state_ = State::open;
 };
 

@@ -16,11 +16,16 @@ inline void add_options(CommandLine& command_line, LockOptions& options) {
 }
 
 /// Locks a mutex, and measures how long it waits for the lock and holds it. It reads the clock
-/// three times, twice of them without the lock.
+/// twice, and a third time if it has to wait.
 template <typename Mutex, typename Clock = std::chrono::steady_clock>
 class TimedLock {
 public:
-    explicit TimedLock(Mutex& mutex) : lock_{mutex} {}
+    explicit TimedLock(Mutex& mutex) : lock_{mutex, std::try_to_lock} {
+        if (!lock_) {
+            lock_.lock();
+            locked_ = Clock::now();
+        }
+    }
 
     void unlock() {
         lock_.unlock();
@@ -33,9 +38,10 @@ public:
     typename Clock::duration hold() const { return released_ - locked_; }
 
 private:
-    const typename Clock::time_point asked_ = Clock::now();
-    std::unique_lock<Mutex> lock_;  // initialised between the two reads of the clock
-    const typename Clock::time_point locked_ = Clock::now();
+    std::unique_lock<Mutex> lock_;
+    typename Clock::time_point asked_ =
+        Clock::now();  // after the first attempt, which waits for nothing
+    typename Clock::time_point locked_ = asked_;
     typename Clock::time_point released_ = locked_;
 };
 

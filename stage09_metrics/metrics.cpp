@@ -33,13 +33,13 @@ void Metrics::count_refusal(const Response& refusal) {
     }
 }
 
-ActiveJob::ActiveJob(Metrics& metrics, steady_clock::time_point accepted)
-    : metrics_{metrics}, busy_{metrics.busy}, accepted_{accepted} {
-    metrics_.queued.record(steady_clock::now() - accepted_);
+ActiveJob::ActiveJob(Metrics& metrics, steady_clock::time_point received)
+    : metrics_{metrics}, busy_{metrics.busy}, received_{received} {
+    metrics_.queued.record(steady_clock::now() - received_);
 }
 
 ActiveJob::~ActiveJob() {
-    metrics_.processed.record(steady_clock::now() - accepted_);
+    metrics_.processed.record(steady_clock::now() - received_);
     metrics_.events.processed.add();
 }
 

@@ -10,10 +10,10 @@ namespace unfreeze {
 
 using steady_clock = std::chrono::steady_clock;
 
-/// An event in the queue, and the time of its acceptance.
+/// An event in the queue, and when it came.
 struct Job {
     Event event;
-    steady_clock::time_point accepted = steady_clock::now();
+    steady_clock::time_point received;
 };
 
 /// The event counts at one moment: received == processed + dropped + pending.
@@ -52,8 +52,8 @@ struct Metrics {
     Counter invalid;      // requests: malformed, too large, too slow, cut off, or 404 or 405
     Gauge connections;    // open
     Gauge busy;           // workers with a job
-    Histogram queued;     // from accepted to popped by a worker
-    Histogram processed;  // from accepted to processed
+    Histogram queued;     // from the read of its bytes until a worker pops it
+    Histogram processed;  // from that read to the end of the work
 
     /// Counts a refused request. With 503, it is an event that is received and dropped; with any
     /// other status, such as 400, 404 or 405, it is invalid.
@@ -63,7 +63,7 @@ struct Metrics {
 /// A job that a worker works on. Counts it as processed when destroyed, even if the work throws.
 class ActiveJob {
 public:
-    ActiveJob(Metrics& metrics, steady_clock::time_point accepted);
+    ActiveJob(Metrics& metrics, steady_clock::time_point received);
     ~ActiveJob();
     ActiveJob(const ActiveJob&) = delete;
     ActiveJob& operator=(const ActiveJob&) = delete;
@@ -71,7 +71,7 @@ public:
 private:
     Metrics& metrics_;
     const Gauge::Guard busy_;
-    const steady_clock::time_point accepted_;
+    const steady_clock::time_point received_;
 };
 
 }  // namespace unfreeze

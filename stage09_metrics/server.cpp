@@ -70,7 +70,7 @@ Response answer(const Request& request, Server& server) {
     const Overloaded respond{
         [&](Event& event) {
             server.metrics.events.received.add();
-            const PushStatus pushed = server.queue.try_push({std::move(event)});
+            const PushStatus pushed = server.queue.try_push({std::move(event), request.received});
             if (pushed != PushStatus::success) {
                 server.metrics.events.dropped.add();
             }
@@ -111,8 +111,8 @@ awaitable<void> accept_all(Listener& listener, Server& server) {
 /// Adds an event to its user's balance. The sleeps stand for slow work. The second one is under the
 /// lock, where workers on events of the same shard wait for it.
 void work(const Job& job, std::size_t worker, Server& server) {
-    const auto& [event, accepted] = job;
-    const ActiveJob active{server.metrics, accepted};
+    const auto& [event, received] = job;
+    const ActiveJob active{server.metrics, received};
     std::this_thread::sleep_for(server.options.state.work_ms);
     std::int64_t balance = 0;
     const TimedLock lock = server.balances.update(event.user, [&](std::int64_t before) {

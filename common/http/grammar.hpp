@@ -129,22 +129,29 @@ constexpr void for_each_element(std::string_view list, Each each) {
     }
 }
 
-/// One field line, split at its colon. Both are empty if the line is malformed: the name is not a
-/// token, a space precedes the colon, or the value has a control character (RFC 9112 section 5).
+/// One field line, split at its colon. Both are empty if the line is malformed (RFC 9112 section
+/// 5).
 struct Field {
     std::string_view name;
     std::string_view value;
 };
 
-[[nodiscard]] inline Field parse_field(std::string_view line) {
+/// Splits a line that has no control characters. It is malformed if the name is not a token, or a
+/// space precedes the colon.
+[[nodiscard]] constexpr Field split_field(std::string_view line) {
     std::size_t name_end = 0;
     while (name_end < line.size() && is_token_char(line[name_end])) {
         ++name_end;
     }
-    if (name_end == 0 || !line.substr(name_end).starts_with(':') || contains_control_char(line)) {
+    if (name_end == 0 || !line.substr(name_end).starts_with(':')) {
         return {};
     }
     return {line.substr(0, name_end), trimmed(line.substr(name_end + 1))};
+}
+
+/// The same for any line: one with a control character is malformed as well.
+[[nodiscard]] inline Field parse_field(std::string_view line) {
+    return contains_control_char(line) ? Field{} : split_field(line);
 }
 
 /// A Content-Length in decimal digits, without sign and list (RFC 9112 6.2); -1 if it is invalid. A

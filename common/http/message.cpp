@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <tuple>
 
 #include "common/http/grammar.hpp"
 #include "common/json.hpp"
@@ -33,6 +34,26 @@ constexpr std::string_view reason_phrase(int status) {
         case 505: return "HTTP Version Not Supported";
         default: return "";  // the phrase may be empty (RFC 9112 section 4)
     }
+}
+
+/// The head of a response with `length` bytes of body. The view is valid until the calling thread
+/// makes another one. Under load most heads of a second are equal, so the last one is kept.
+std::string_view response_head(const Response& response, std::size_t length,
+                               std::string_view connection,
+                               std::chrono::steady_clock::time_point now) {
+    const std::tuple needed{response.status,       length,     response.fields,
+                            response.content_type, connection, http_date(now)};
+    thread_local std::string head;
+    thread_local std::tuple<int, std::size_t, std::string, std::string, std::string, std::string>
+        made_of;
+    if (made_of != needed) {
+        made_of = needed;
+        head = fmt::format(
+            "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}{}\r\n",
+            response.status, reason_phrase(response.status), http_date(now), response.content_type,
+            length, response.fields, connection);
+    }
+    return head;
 }
 
 }  // namespace
@@ -64,20 +85,16 @@ void append_response(std::string& out, const Response& response, const Request& 
                                             ? "Connection: close\r\n"
                                         : request.minor_version == 0 ? "Connection: keep-alive\r\n"
                                                                      : "";
-    constexpr std::size_t head_bytes = 192;  // mostly fewer
-    out.reserve(out.size() + head_bytes + response.fields.size() + response.body.size());
-    const fmt::format_int status{response.status};
-    const fmt::format_int length{response.body.size()};
-    for (const std::string_view piece :
-         {"HTTP/1.1 "sv, std::string_view{status.data(), status.size()}, " "sv,
-          reason_phrase(response.status), "\r\nDate: "sv, http_date(now), "\r\nContent-Type: "sv,
-          response.content_type, "\r\nContent-Length: "sv,
-          std::string_view{length.data(), length.size()}, "\r\n"sv, response.fields, connection,
-          "\r\n"sv}) {
-        out += piece;
-    }
+    const bool is_json = response.content_type == "application/json" && !response.body.empty();
+    const std::string_view head =
+        response_head(response, response.body.size() + (is_json ? 1 : 0), connection, now);
+    out.reserve(out.size() + head.size() + response.body.size() + 1);
+    out += head;
     if (request.method != "HEAD") {
         out += response.body;
+        if (is_json) {
+            out += '\n';  // otherwise a terminal shows its prompt after the body
+        }
     }
 }
 

@@ -15,6 +15,7 @@ struct Request {
     std::string_view body;
     int minor_version = 1;    // of HTTP/1.x: 0 or 1
     bool keep_alive = false;  // the connection persists after the response (RFC 9112 9.3)
+    std::chrono::steady_clock::time_point received = {};  // when its last bytes were read
 
     /// The target's path: without scheme, authority and query.
     std::string_view path() const;
@@ -45,6 +46,7 @@ std::string_view http_date(std::chrono::steady_clock::time_point now);
 
 /// Appends the response as bytes, as its request requires: with the Connection field of the
 /// request's version, and without a body for HEAD. Without a request, it says Connection: close.
+/// A JSON body gets a newline at its end.
 void append_response(std::string& out, const Response& response, const Request& request = {},
                      std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 

@@ -97,13 +97,21 @@ bool is_target(std::string_view target, std::string_view method) {
 
 }  // namespace
 
-void RequestParser::feed(std::string_view bytes) {
+void RequestParser::restart(const HttpLimits& limits) {
+    Buffer memory = std::move(buffer_);
+    memory.clear();
+    *this = RequestParser{limits};
+    buffer_ = std::move(memory);
+}
+
+void RequestParser::feed(std::string_view bytes, std::chrono::steady_clock::time_point received) {
     const std::size_t used = reads_ == Reads::nothing ? position_ : request_begin_;
     buffer_.erase(0, used);
     request_begin_ -= std::min(used, request_begin_);
     position_ -= used;
     scanned_ -= std::min(used, scanned_);
     buffer_ += bytes;
+    received_ = received;
 }
 
 RequestParser::Result RequestParser::next() {
@@ -253,7 +261,7 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
     if (line.front() == ' ' || line.front() == '\t') {
         return refuse(400, "bad_request", "obsolete line folding");  // RFC 9112 5.2
     }
-    const auto [name, value] = parse_field(line);
+    const auto [name, value] = split_field(line);  // check_line() has checked its bytes
     if (name.empty()) {
         return refuse(400, "bad_request",
                       "malformed field line; expected NAME: VALUE with no space before the colon");
@@ -375,6 +383,7 @@ RequestParser::Result RequestParser::complete() {
     request_.method = text(method_);
     request_.target = text(target_);
     request_.body = text(body_);
+    request_.received = received_;
     reads_ = Reads::nothing;
     return Result::request;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -31,7 +32,14 @@ public:
 
     explicit RequestParser(const HttpLimits& limits) : limits_{limits} {}
 
-    void feed(std::string_view bytes);
+    /// Begins a new stream, and keeps the buffer's memory.
+    void restart(const HttpLimits& limits);
+
+    /// The size of the buffer's memory.
+    std::size_t capacity() const { return buffer_.capacity(); }
+
+    /// Adds bytes that were read at this moment.
+    void feed(std::string_view bytes, std::chrono::steady_clock::time_point received = {});
     [[nodiscard]] Result next();
 
     const Request& request() const { return request_; }
@@ -89,6 +97,7 @@ private:
 
     HttpLimits limits_;
     Buffer buffer_;
+    std::chrono::steady_clock::time_point received_;  // when its last bytes were read
     std::size_t request_begin_ = 0;  // offset of the first byte of the request being read
     std::size_t position_ = 0;       // offset of the first byte not yet parsed
     std::size_t scanned_ = 0;        // there is no line end between position_ and this offset
