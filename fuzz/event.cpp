@@ -1,5 +1,5 @@
 // Any bytes as a body: the parser returns an event, or an error that is safe in a JSON string. The
-// parser of events and queries finds the same event.
+// strict reader and the parser of events and queries find the same.
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
@@ -23,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes{reinterpret_cast<const char*>(data), size};
     const auto event = parse_event(bytes);
     auto members = parse_members(bytes);
+    check(members == parse_members_strictly(bytes),
+          "the quick reader finds what the strict one does");
     std::variant<Event, BalanceQuery, EventError> message = EventError{};
     if (auto* found = std::get_if<Members>(&members)) {
         message = message_from(std::move(*found));

@@ -22,6 +22,8 @@ struct Event {
 /// no quotation marks and repeats nothing that the client sent, so it needs no escaping in JSON.
 struct EventError {
     std::string detail;
+
+    bool operator==(const EventError&) const = default;
 };
 
 /// The limit for an event's user and for its action, because the server keeps them.
@@ -37,6 +39,8 @@ struct Members {
 
     /// Whether these are all the members of an event. Further members do not matter.
     bool is_event() const { return user && action && amount; }
+
+    bool operator==(const Members&) const = default;
 };
 
 /// Parses a JSON object (RFC 8259) in UTF-8. The members may come in any order, and those of an

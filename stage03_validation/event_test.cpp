@@ -18,8 +18,9 @@ std::string describe(const Event& event) {
 }
 
 /// "USER ACTION AMOUNT", or "error: DETAIL". Checks that a POST with this body results in the same
-/// event, or in a 400 whose JSON object has that detail.
+/// event, or in a 400 whose JSON object has that detail. Checks that both readers agree.
 std::string read(std::string_view json) {
+    CHECK(parse_members(json) == parse_members_strictly(json));
     const auto parsed = parse_event(json);
     const auto message = route({.method = "POST", .target = "/", .body = json});
     if (const auto* error = std::get_if<EventError>(&parsed)) {

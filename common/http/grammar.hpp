@@ -42,9 +42,10 @@ constexpr bool is_control_char(char c) {
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-/// First tests eight bytes at a time whether one of them may be a control character, because hardly
-/// any text has one: below the space, as the tab also is, or DEL. (The last eight may overlap.)
-inline bool contains_control_char(std::string_view text) {
+/// The offset of the first control character; npos if there is none. It first tests eight bytes at
+/// a time whether one of them may be one, because hardly any is: below the space, as the tab also
+/// is, or DEL.
+inline std::size_t find_control_char(std::string_view text) {
     const auto may_contain = [](const char* eight_bytes) {
         constexpr std::uint64_t each = 0x01'01'01'01'01'01'01'01;
         std::uint64_t bytes = 0;
@@ -54,11 +55,21 @@ inline bool contains_control_char(std::string_view text) {
         const std::uint64_t is_del = (zero_if_del - each) & ~zero_if_del;
         return ((below_space | is_del) & (0x80 * each)) != 0;
     };
-    bool clean = text.size() >= 8 && !may_contain(text.data() + text.size() - 8);
-    for (std::size_t i = 0; clean && i + 8 <= text.size(); i += 8) {
-        clean = !may_contain(text.data() + i);
+    std::size_t i = 0;
+    while (i < text.size()) {
+        if (i + 8 <= text.size() && !may_contain(text.data() + i)) {
+            i += 8;
+        } else if (is_control_char(text[i])) {
+            return i;
+        } else {
+            ++i;
+        }
     }
-    return !clean && std::any_of(text.begin(), text.end(), is_control_char);
+    return std::string_view::npos;
+}
+
+inline bool contains_control_char(std::string_view text) {
+    return find_control_char(text) != std::string_view::npos;
 }
 
 /// Whether each byte matches.

@@ -539,23 +539,23 @@ TEST_CASE("A response is framed as its request requires") {
     const Response response{.status = 200, .body = "{}"};
     CHECK(answer(response, with_line("GET / HTTP/1.1")) ==
           "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-          "Content-Length: 2\r\n\r\n{}");
+          "Content-Length: 3\r\n\r\n{}\n");
     CHECK(answer(response, with_fields("Host: a\r\nConnection: close\r\n")) ==
           "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-          "Content-Length: 2\r\nConnection: close\r\n\r\n{}");
+          "Content-Length: 3\r\nConnection: close\r\n\r\n{}\n");
 
     SECTION("An HTTP/1.0 client gets Connection: keep-alive or close") {
         CHECK(answer(response, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n") ==
               "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-              "Content-Length: 2\r\nConnection: keep-alive\r\n\r\n{}");
+              "Content-Length: 3\r\nConnection: keep-alive\r\n\r\n{}\n");
         CHECK(answer(response, "GET / HTTP/1.0\r\n\r\n") ==
               "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-              "Content-Length: 2\r\nConnection: close\r\n\r\n{}");
+              "Content-Length: 3\r\nConnection: close\r\n\r\n{}\n");
     }
     SECTION("A response to HEAD has the body's length, but no body") {
         CHECK(answer(response, with_line("HEAD / HTTP/1.1")) ==
               "earlier bytes, HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-              "Content-Length: 2\r\n\r\n");
+              "Content-Length: 3\r\n\r\n");
     }
     SECTION("More fields and another content type are sent") {
         CHECK(answer({.status = 405,
@@ -569,8 +569,8 @@ TEST_CASE("A response is framed as its request requires") {
     SECTION("Without a request, the response says Connection: close") {
         const std::time_t begin = std::time(nullptr);
         CHECK(without_date(to_bytes(response), begin) ==
-              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-              "Connection: close\r\n\r\n{}");
+              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n"
+              "Connection: close\r\n\r\n{}\n");
     }
 }
 

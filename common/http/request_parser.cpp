@@ -168,28 +168,42 @@ void RequestParser::start() {
     request_ = {};
 }
 
-/// Parses each line when it is complete, so that a bad one is rejected before the head ends.
+/// Parses each line when it is complete, so that a bad one is rejected before the head ends. It
+/// does not wait for the end of an invalid line, because a client of another protocol may be
+/// waiting for the server to send first. The checks follow the order of the bytes, so that the
+/// response does not depend on how the stream is cut.
 RequestParser::Result RequestParser::read_head() {
     for (;;) {
-        const std::size_t newline = buffer_.find('\n', scanned_);
-        if (check_line(std::min(newline, buffer_.size())) == Result::refused) {
-            return Result::refused;
+        const std::size_t limit = request_begin_ + limits_.head_bytes_max;
+        const std::string_view bytes = std::string_view{buffer_}.substr(0, limit);
+        if (reads_ == Reads::request_line && position_ < bytes.size() &&
+            !is_token_char(bytes[position_]) && bytes[position_] != '\r' &&
+            bytes[position_] != '\n') {
+            return refuse(400, "bad_request", "request line without a method");
         }
-        if (newline == npos) {
-            scanned_ = buffer_.size();
-            return Result::need_more;
+        // The only control characters of a line are the CR and the LF at its end.
+        const std::size_t found = find_control_char(bytes.substr(scanned_));
+        scanned_ = found == npos ? bytes.size() : scanned_ + found;
+        const std::string_view end = bytes.substr(scanned_, 2);
+        if (end.empty() || end == "\r") {
+            if (bytes.size() < limit) {
+                return Result::need_more;
+            }
+            return reads_ == Reads::request_line ? refuse_request_line_size() : refuse_head_size();
         }
-        if (newline == position_ || buffer_[newline - 1] != '\r') {
-            return refuse(400, "bad_request", "bare LF instead of CRLF");
+        if (end != "\r\n") {
+            return refuse(
+                400, "bad_request",
+                end.front() == '\n' ? "bare LF instead of CRLF" : "control character in the head");
         }
-        const std::string_view line{buffer_.data() + position_, newline - 1 - position_};
-        position_ = scanned_ = newline + 1;
+        const std::string_view line = bytes.substr(position_, scanned_ - position_);
+        position_ = scanned_ += 2;
 
-        if (reads_ == Reads::request_line && line.empty()) {
+        if (line.empty() && reads_ == Reads::request_line) {
             request_begin_ = position_;  // empty lines before a request are skipped (RFC 9112 2.2)
             continue;
         }
-        if (reads_ == Reads::fields && line.empty()) {
+        if (line.empty()) {
             return finish_head();
         }
         const Result result =
@@ -198,31 +212,6 @@ RequestParser::Result RequestParser::read_head() {
             return result;
         }
     }
-}
-
-/// Checks a line up to its LF or, if it is incomplete, up to the last byte. An invalid line is
-/// rejected before it is complete, because a client of another protocol may be waiting for the
-/// server to send first. The checks follow the order of the bytes, so that the response does not
-/// depend on how the stream is cut.
-RequestParser::Result RequestParser::check_line(std::size_t end) {
-    if (reads_ == Reads::request_line && position_ < end && buffer_[position_] != '\r' &&
-        !is_token_char(buffer_[position_])) {
-        return refuse(400, "bad_request", "request line without a method");
-    }
-    const std::size_t allowed_end = std::min(end, request_begin_ + limits_.head_bytes_max);
-    const std::size_t begin = std::max(scanned_, position_ + 1) - 1;
-    std::string_view bytes =
-        std::string_view{buffer_}.substr(begin, allowed_end - std::min(begin, allowed_end));
-    if (bytes.ends_with('\r')) {
-        bytes.remove_suffix(1);  // the LF may follow
-    }
-    if (contains_control_char(bytes)) {
-        return refuse(400, "bad_request", "control character in the head");
-    }
-    if (allowed_end < request_begin_ + limits_.head_bytes_max) {
-        return Result::need_more;
-    }
-    return reads_ == Reads::request_line ? refuse_request_line_size() : refuse_head_size();
 }
 
 /// method SP request-target SP HTTP-version (RFC 9112 section 3)
@@ -261,7 +250,7 @@ RequestParser::Result RequestParser::read_field(std::string_view line) {
     if (line.front() == ' ' || line.front() == '\t') {
         return refuse(400, "bad_request", "obsolete line folding");  // RFC 9112 5.2
     }
-    const auto [name, value] = split_field(line);  // check_line() has checked its bytes
+    const auto [name, value] = split_field(line);
     if (name.empty()) {
         return refuse(400, "bad_request",
                       "malformed field line; expected NAME: VALUE with no space before the colon");

@@ -80,7 +80,6 @@ private:
 
     void start();
     Result read_head();
-    Result check_line(std::size_t end);
     Result read_request_line(std::string_view line);
     Result read_field(std::string_view line);
     Result read_transfer_encoding(std::string_view codings);
@@ -100,7 +99,7 @@ private:
     std::chrono::steady_clock::time_point received_;  // when its last bytes were read
     std::size_t request_begin_ = 0;  // offset of the first byte of the request being read
     std::size_t position_ = 0;       // offset of the first byte not yet parsed
-    std::size_t scanned_ = 0;        // there is no line end between position_ and this offset
+    std::size_t scanned_ = 0;        // there is no control character between position_ and this
     Reads reads_ = Reads::request_line;
     Framing framing_;
     Piece method_;
