@@ -47,15 +47,19 @@ private:
     bool flush_posted_ = false;               // a handler that sends is already posted
 };
 
-/// A condition variable whose notify_one() is batched on threads that have a WakeupBatch.
+/// A condition variable whose notify_one() is batched on threads that have a WakeupBatch. A thread
+/// waits only if there is nothing to do, for example if the queue is empty.
 class BatchedCondition {
 public:
     template <typename Lock>
     void wait(Lock& lock) {
         WakeupBatch::flush();  // a thread sends its pending wake-ups before it waits
-        ++waiting_;
+        to_wake_ = 0;          // others have done the work that these were to do
         condition_.wait(lock);
-        --waiting_;
+        if (to_wake_ > 0) {
+            --to_wake_;
+            condition_.notify_one();
+        }
     }
 
     void notify_one() {
@@ -68,20 +72,17 @@ public:
 
     void notify_all() { condition_.notify_all(); }
 
-    /// Notifies `times` waiters, or all if fewer are waiting.
+    /// Wakes `times` waiters: one now, which wakes the next one before it works, and so on. If the
+    /// first ones finish all the work meanwhile, the others sleep on.
     void notify_now(std::size_t times) {
-        if (times >= waiting_) {
-            condition_.notify_all();  // one system call for all of them
-            return;
-        }
-        for (; times > 0; --times) {
-            condition_.notify_one();
-        }
+        to_wake_ += times - 1;
+        condition_.notify_one();
     }
 
 private:
     std::condition_variable condition_;
-    std::atomic<std::size_t> waiting_ = 0;  // changed under the lock
+    std::atomic<std::size_t> to_wake_ =
+        0;  // by the next waiter that wakes; falls under the lock only
 };
 
 }  // namespace unfreeze
