@@ -103,9 +103,10 @@ TEST_CASE("Stage 3 reports each startup error in one sentence") {
           "--help)\nexit 2\n");
 }
 
-TEST_CASE("The client of stage 3 distinguishes stage 3 from stage 2") {
+TEST_CASE("The client of stage 3 distinguishes stage 3 from stage 2 and from a variant") {
     check_verdict(3, {"stage03_validation"}, Verdict::as_expected);
     check_verdict(3, {"stage02_async"}, Verdict::not_as_expected);
+    check_verdict(3, {"stage03_variant_case_sensitive_headers"}, Verdict::not_as_expected);
 }
 
 TEST_CASE("A slow head and a slow body time out with 408", "[waits]") {

@@ -75,12 +75,10 @@ TEST_CASE("If a thread can't be created, the server reports that in one sentence
             .ends_with("': Resource temporarily unavailable\nexit 2\n"));
 }
 
-TEST_CASE("The client of stage 6 distinguishes stage 6 from stage 5 and from a variant", "[full]") {
+TEST_CASE("The client of stage 6 distinguishes stage 6 from stage 5", "[full]") {
     const char* const flags = "--requests 200 --rate 1000";
     check_verdict(6, {"stage06_workers", "--work-ms 50"}, Verdict::as_expected, flags);
     check_verdict(6, {"stage05_backpressure", "--work-ms 50"}, Verdict::not_as_expected, flags);
-    check_verdict(6, {"stage06_variant_case_sensitive_headers", "--work-ms 50"},
-                  Verdict::not_as_expected, flags);
 }
 
 TEST_CASE("Four workers are nearly four times as fast as one, and eight nearly eight times") {
