@@ -38,7 +38,7 @@ struct Options {
     bool sweep = true;
 };
 
-/// The stage decides which flags there are, and their defaults. So it has to be the first argument.
+/// The flags and their defaults depend on the stage, so the stage has to be the first argument.
 Options parse_options(int argc, char** argv) {
     CommandLine command_line{
         "Puts load on a server, then checks the claims that a stage is about. The stage decides "
@@ -308,6 +308,6 @@ int main(int argc, char** argv) {
         finish_output();
         return status;
     } catch (const std::system_error& error) {
-        fail(error.what());  // the client itself lacks something
+        fail(error.what());  // a shortage of this program
     }
 }
