@@ -40,7 +40,7 @@ constexpr Phrase phrases[] = {
     {R"(\bin hand\b)", "in progress, queued, received"},
     {R"(\bfor good\b)", "permanently; until it exits"},
     {R"(\bas it goes\b)", "as fast as possible"},
-    {R"(\b[Aa]s it is,)", "unchanged; before your change"},
+    {R"((^|[.!?] )As it is,)", "unchanged; before your change"},
     {R"(\ball else\b)", "everything else"},
     {R"(\bto be had\b)", "available"},
     {R"(\bto the letter\b)", "exactly"},
