@@ -245,7 +245,7 @@ private:
             say("waiting until the server has emptied its queue\n");
             if (!wait_until_idle(target_, 10min)) {
                 say("the queue is not empty after 10 minutes, or the server has no balances: the "
-                    "claims may come out wrong\n");
+                    "claims may have wrong results\n");
             }
         }
     }
