@@ -49,8 +49,7 @@ std::vector<us> values_at_bounds() {
 
 TEST_CASE("Every latency up to nine hours has an error of at most 1.6 %") {
     for (const us value : values_at_bounds()) {
-        // Beside a larger value: quantile(0.5) is then the bucket's own end, which max() can't
-        // mend.
+        // With a larger value, quantile(0.5) returns the end of the bucket and not max().
         const LatencyHistogram histogram = histogram_of({value, 9h + 30min});
         CAPTURE(value.count(), histogram.quantile(0.5).count());
         REQUIRE(stands_for(histogram.quantile(0.5), value));
@@ -84,8 +83,8 @@ TEST_CASE("The quantiles of 1 to 1000 ms are right") {
     const LatencyHistogram histogram = histogram_of(values);
     CHECK(histogram.count() == 1000);
     CHECK(histogram.max() == 1000ms);
-    // The buckets end within 1.6 %, which from 500 ms on is more than the values' distance: what is
-    // found is the end of the bucket in which the exact quantile lies.
+    // A bucket is up to 1.6 % wide. From 500 ms on that is several of these values, so quantile()
+    // returns the end of the bucket that contains the exact quantile.
     for (const int ms : {1, 10, 250, 500, 750, 900, 990, 999, 1000}) {
         CAPTURE(ms);
         CHECK(stands_for(histogram.quantile(ms / 1000.0), std::chrono::milliseconds{ms}));
@@ -93,7 +92,7 @@ TEST_CASE("The quantiles of 1 to 1000 ms are right") {
 }
 
 TEST_CASE("A quantile is the smallest value that the fraction of values does not exceed") {
-    // Values below 128 us are kept exactly, so that one rank too many or too few is seen.
+    // Values below 128 us are exact, so the test notices a result that is one rank too high or low.
     std::vector<us> values;
     for (us value = 1us; value <= 100us; ++value) {
         values.push_back(value);
@@ -106,7 +105,7 @@ TEST_CASE("A quantile is the smallest value that the fraction of values does not
     CHECK(hundred.quantile(0.985) == 99us);
     CHECK(hundred.quantile(0.0) == 1us);
 
-    // Between two ranks it is the upper: below the lower one lies less than the share.
+    // Between two ranks it is the upper one: too few values are at most the lower one.
     const LatencyHistogram three = histogram_of({10us, 20us, 30us});
     CHECK(three.quantile(0.33) == 10us);
     CHECK(three.quantile(0.34) == 20us);
@@ -114,7 +113,7 @@ TEST_CASE("A quantile is the smallest value that the fraction of values does not
     CHECK(three.quantile(0.67) == 30us);
     CHECK(three.quantile(0.99) == 30us);
 
-    // One slow answer in a hundred is p100, two are p99.
+    // One slow response in a hundred shows only in p100, but two also show in p99.
     values.assign(99, 1us);
     values.push_back(100us);
     CHECK(histogram_of(values).quantile(0.99) == 1us);

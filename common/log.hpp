@@ -5,7 +5,7 @@
 namespace unfreeze {
 
 /// Logs one line, which begins with the program's name, on standard error. It never waits for the
-/// output, because a terminal or a pipe may block for hours: a thread of its own writes the lines.
+/// output, because a terminal or a pipe may block for hours: a separate thread writes the lines.
 /// If the buffer is full or a line can't be written, the line is dropped, and a later line says how
 /// many were. A normal exit waits up to 100 ms for the last lines.
 void notice(std::string_view sentence) noexcept;

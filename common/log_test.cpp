@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Makes standard error a full pipe that nobody reads, while this object lives.
+/// While this object lives, standard error is a full pipe that no thread reads.
 class FullPipe {
 public:
     FullPipe() {
@@ -46,7 +46,8 @@ public:
     FullPipe(const FullPipe&) = delete;
     FullPipe& operator=(const FullPipe&) = delete;
 
-    /// Returns what has been written to it, when `complete` accepts it or nothing arrives for 5 s.
+    /// Reads until `complete` accepts the text so far, or nothing arrives for 5 s. Returns the
+    /// text.
     std::string read_until(const std::function<bool(const std::string&)>& complete) {
         std::array<char, 4096> buffer;
         pollfd readable{ends_[0], POLLIN, 0};
@@ -62,7 +63,7 @@ public:
 private:
     std::array<int, 2> ends_{};
     int before_ = -1;
-    std::size_t bytes_ = 0;  // of the filling that have not been read
+    std::size_t bytes_ = 0;  // of the filling, not yet read
     std::string text_;
 };
 

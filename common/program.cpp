@@ -30,8 +30,8 @@ void take(int signal) {
 void open_standard_descriptors() {
     for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (fcntl(descriptor, F_GETFD) < 0) {
-            // open() returns the lowest free descriptor, which is this one. The mode is the wrong
-            // one on purpose, so that its use still fails.
+            // open() returns the lowest free descriptor, which is this one. Its mode is
+            // deliberately the wrong one, so that using it still fails.
             open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         }
     }

@@ -2,8 +2,8 @@
 
 namespace unfreeze {
 
-/// Sets up what the system decides otherwise. Each program calls it first: by constructing a
-/// CommandLine, or directly if it has no flags.
+/// Makes signals, standard streams and uncaught exceptions behave the same everywhere. Each program
+/// calls it first: by constructing a CommandLine, or directly if it has no flags.
 ///
 /// - A failed write returns an error, and no signal ends the program: SIGPIPE (the reader of a pipe
 ///   has left) and SIGXFSZ (a file is as large as `ulimit -f` allows) do nothing. Child processes

@@ -84,7 +84,7 @@ private:
     std::string read_;
 };
 
-/// Every server, with flags that make it print as much as it can.
+/// Every server, with flags that make it print as many lines as possible.
 std::vector<Command> all_servers() {
     std::vector<Command> servers;
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
@@ -130,7 +130,7 @@ void check_goes_on(ServerProcess& server) {
 
 }  // namespace
 
-TEST_CASE("Every server works on if its output can't be written", "[waits]") {
+TEST_CASE("Every server continues if its output can't be written", "[waits]") {
     const std::vector<std::string> limits{"prlimit", "--nofile=24", "--fsize=0"};
     for (const Command& server : all_servers()) {
         INFO(name_of(server));
@@ -141,7 +141,7 @@ TEST_CASE("Every server works on if its output can't be written", "[waits]") {
             fifo.leave();
             check_goes_on(running);
         }
-        {  // a file must not grow any more: SIGXFSZ
+        {  // a file has reached its maximum size: SIGXFSZ
             ServerProcess running{
                 with_output(server, fmt::format(">{} 2>&1", fifo.in_folder("log")), limits)};
             check_goes_on(running);
@@ -189,9 +189,9 @@ TEST_CASE("No client waits for a terminal that does not read notices", "[waits]"
     }
     SECTION("a shortage of threads, and more notices than are kept") {
         if (sanitized) {
-            return;  // it keeps more memory for itself than this limit lets it have
+            return;  // a sanitizer needs more memory than this limit allows
         }
-        // A thread's stack takes half a gigabyte: there is room for two threads besides the first.
+        // A thread's stack takes half a gigabyte, so two threads can start besides the first.
         ServerProcess server{with_output({program("thread_per_connection"), ""},
                                          fmt::format(">/dev/null 2>{}", fifo.path()),
                                          {"prlimit", "--stack=500000000", "--as=1400000000"})};
@@ -217,11 +217,11 @@ TEST_CASE(
     for (const int descriptors_max : {4, 5, 6, 16}) {
         limits.push_back({"prlimit", fmt::format("--nofile={}", descriptors_max)});
     }
-    if (!sanitized) {  // a sanitizer keeps more memory for itself
+    if (!sanitized) {  // a sanitizer needs more memory
         for (const int memory_mb : {8, 12, 16, 20, 28, 40, 100}) {
             limits.push_back({"prlimit", fmt::format("--as={}000000", memory_mb)});
         }
-        // Each thread takes half a gigabyte, so that there is room for two to six.
+        // Each thread takes half a gigabyte, so two to six can start.
         for (const int memory_gb : {1, 2, 3}) {
             limits.push_back(
                 {"prlimit", "--stack=500000000", fmt::format("--as={}400000000", memory_gb)});

@@ -1,25 +1,52 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include "clients/probe/black_box.hpp"
+#include "clients/probe/course.hpp"
 #include "common/source_tree.hpp"
 
-// Checks that the notes agree with the files that they cite.
+// Checks the form of the notes, and that they agree with the files that they cite.
 using namespace unfreeze;
 using std::filesystem::path;
 
 namespace {
 
+using Lines = std::vector<std::string>;
+
+/// The pages of a folder in docs/; none if it does not exist.
+std::vector<path> pages_in(const path& folder) {
+    const path directory = source_tree / "docs" / folder;
+    return exists(directory)
+               ? entries_of(directory, [](const path& entry) { return entry.extension() == ".md"; })
+               : std::vector<path>{};
+}
+
 std::vector<path> pages() {
-    std::vector<path> all{source_tree / "README.md"};
-    for (const path& directory : {source_tree / "docs", source_tree / "docs" / "decisions"}) {
-        const auto found =
-            entries_of(directory, [](const path& entry) { return entry.extension() == ".md"; });
+    std::vector<path> all{source_tree / "README.md", source_tree / "CONTRIBUTING.md"};
+    for (const char* const folder : {"", "decisions", "deeper"}) {
+        const auto found = pages_in(folder);
         all.insert(all.end(), found.begin(), found.end());
     }
     return all;
+}
+
+/// The files that a page links to.
+std::vector<path> links_of(const path& page) {
+    static const std::regex link{"\\]\\(([^)#:]+)(#[^)]*)?\\)"};
+    const std::string text =
+        std::regex_replace(text_of(page), std::regex{"```[^`]*```"}, "");  // without code
+    std::vector<path> files;
+    for (std::sregex_iterator match{text.begin(), text.end(), link}, end; match != end; ++match) {
+        files.push_back((page.parent_path() / (*match)[1].str()).lexically_normal());
+    }
+    return files;
 }
 
 /// A number as a note shows it.
@@ -72,7 +99,7 @@ bool has_all(const std::vector<Shown>& row, const std::vector<Shown>& line) {
 struct Figures {
     path page;
     path csv;
-    std::vector<std::string> lines = {};  // without commands and table headers
+    Lines lines = {};  // without commands and table headers
 };
 
 std::vector<Figures> figures_in_pages() {
@@ -83,7 +110,8 @@ std::vector<Figures> figures_in_pages() {
         for (std::size_t i = 0; i < lines.size(); ++i) {
             std::smatch match;
             if (!std::regex_match(lines[i], match, comment)) {
-                CHECK(!lines[i].starts_with("<!-- figures"));  // a malformed comment
+                CHECK((!lines[i].starts_with("<!-- figures") ||  // a malformed comment
+                       lines[i].starts_with("<!-- figures in prose: ")));
                 continue;
             }
             Figures& figures =
@@ -102,6 +130,114 @@ std::vector<Figures> figures_in_pages() {
         }
     }
     return all;
+}
+
+/// A comment such as <!-- figures in prose: results/x.csv: 1.47, 1,530 -->, and the paragraph after
+/// it.
+struct Prose {
+    path page;
+    path csv;
+    Lines numbers = {};
+    std::string paragraph = {};
+};
+
+std::vector<Prose> prose_in_pages() {
+    const std::regex comment{
+        "<!-- figures in prose: (results/\\w+\\.csv): (\\d[\\d.,]*(, \\d[\\d.,]*)*) -->"};
+    const std::regex separator{", "};
+    std::vector<Prose> all;
+    for (const path& page : pages()) {
+        const Lines lines = lines_of(page);
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            std::smatch match;
+            if (!std::regex_match(lines[i], match, comment)) {
+                CHECK(!lines[i].starts_with("<!-- figures in"));  // a malformed comment
+                continue;
+            }
+            Prose& prose = all.emplace_back(Prose{page, source_tree / "docs" / match[1].str()});
+            const std::string list = match[2];
+            prose.numbers.assign(
+                std::sregex_token_iterator{list.begin(), list.end(), separator, -1}, {});
+            std::size_t next = i + 1;
+            while (next < lines.size() && lines[next].empty()) {
+                ++next;
+            }
+            for (; next < lines.size() && !lines[next].empty(); ++next) {
+                prose.paragraph += lines[next] + "\n";
+            }
+        }
+    }
+    return all;
+}
+
+/// Whether a text has this number, not only as a part of a longer one.
+bool shows(const std::string& text, const std::string& number) {
+    const std::string escaped = std::regex_replace(number, std::regex{"\\."}, "\\.");
+    return std::regex_search(text, std::regex{"(^|[^\\d.,])" + escaped + "(?![0-9]|[.,][0-9])"});
+}
+
+/// A note, split at its headings.
+struct Note {
+    std::string title;
+    Lines headings = {};
+    std::map<std::string, Lines> sections = {};  // by heading; "" is the part before the first one
+    std::size_t words = 0;                       // before "## Questions", as wc -w counts them
+
+    explicit Note(std::size_t stage);
+
+    /// Empty if the note has no such heading.
+    Lines section(const std::string& heading) const {
+        const auto found = sections.find(heading);
+        return found == sections.end() ? Lines{} : found->second;
+    }
+
+    /// The first block of a kind in a section, such as ```text.
+    Lines block(const std::string& heading, const std::string& kind) const {
+        const Lines lines = section(heading);
+        const auto begin = std::find(lines.begin(), lines.end(), "```" + kind);
+        return begin == lines.end() ? Lines{}
+                                    : Lines{begin + 1, std::find(begin + 1, lines.end(), "```")};
+    }
+};
+
+Note::Note(std::size_t stage) {
+    bool in_block = false;
+    bool counts = true;
+    std::string heading;
+    for (const std::string& line :
+         lines_of(source_tree / "docs" / fmt::format("stage{:02}.md", stage))) {
+        in_block = in_block != line.starts_with("```");
+        if (!in_block && line.starts_with("# ")) {
+            title = line.substr(2);
+        } else if (!in_block && line.starts_with("## ")) {
+            heading = line.substr(3);
+            headings.push_back(heading);
+            counts = counts && heading != "Questions";
+        } else {
+            sections[heading].push_back(line);
+        }
+        std::istringstream in{counts ? line : ""};
+        words +=
+            static_cast<std::size_t>(std::distance(std::istream_iterator<std::string>{in}, {}));
+    }
+}
+
+constexpr std::size_t note_words_max = 1'500;
+constexpr std::size_t readme_lines_max = 80;
+constexpr std::size_t drawing_lines_max = 12;
+constexpr std::size_t drawing_columns_max = 76;
+
+/// The numbers that the matches of a pattern capture, sorted.
+std::vector<int> numbers_of(const Lines& lines, const std::regex& pattern) {
+    std::vector<int> numbers;
+    for (const std::string& line : lines) {
+        std::smatch match;
+        if (std::regex_search(line, match, pattern)) {
+            numbers.push_back(std::stoi(match[1]));
+        }
+    }
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
 }
 
 }  // namespace
@@ -138,20 +274,35 @@ TEST_CASE("Every C++ block of a note is in the file that is named before it") {
 }
 
 TEST_CASE("Every file and page that a note links to exists") {
-    const std::regex link{"\\]\\(([^)#:]+)(#[^)]*)?\\)"};
     std::size_t links = 0;
     for (const path& page : pages()) {
         CHECK(!std::regex_search(text_of(page), std::regex{"@[A-Z]+@"}));  // a placeholder
-        const std::string text =
-            std::regex_replace(text_of(page), std::regex{"```[^`]*```"}, "");  // without code
-        for (std::sregex_iterator match{text.begin(), text.end(), link}, end; match != end;
-             ++match) {
-            INFO(page << ": " << (*match)[1]);
-            CHECK(std::filesystem::exists(page.parent_path() / std::string{(*match)[1]}));
+        for (const path& file : links_of(page)) {
+            INFO(page << ": " << file);
+            CHECK(exists(file));
             ++links;
         }
     }
     CHECK(links > 5);
+}
+
+TEST_CASE("Every deeper page has a question as its title, links back, and is linked") {
+    std::set<path> linked;
+    for (const path& page : pages()) {
+        for (const path& file : links_of(page)) {
+            if (file != page) {
+                linked.insert(file);
+            }
+        }
+    }
+    for (const path& page : pages_in("deeper")) {
+        INFO(page);
+        const Lines lines = lines_of(page);
+        REQUIRE(lines.size() > 2);
+        CHECK(std::regex_match(lines[0], std::regex{"# [A-Z`][^?]*\\?"}));
+        CHECK(std::regex_match(lines[2], std::regex{"\\[.+\\]\\(.+\\).* leads? here\\."}));
+        CHECK(linked.contains(page));
+    }
 }
 
 TEST_CASE("Every cited table of figures in a note has its rows in the cited file") {
@@ -174,12 +325,41 @@ TEST_CASE("Every cited table of figures in a note has its rows in the cited file
     CHECK(all.size() > 5);
 }
 
+TEST_CASE("Every cited figure of a paragraph is in the cited file") {
+    for (const auto& [page, csv, numbers, paragraph] : prose_in_pages()) {
+        INFO(page << " cites " << csv << " before:\n" << paragraph);
+        REQUIRE(exists(csv));
+        const std::vector<std::vector<Shown>> rows = rows_of(csv);
+        for (const std::string& number : numbers) {
+            INFO(number);
+            CHECK(shows(paragraph, number));
+            CHECK(std::any_of(rows.begin(), rows.end(),
+                              [&](const auto& row) { return has_all(row, numbers_in(number)); }));
+        }
+    }
+}
+
+TEST_CASE("A paragraph shows a number, but not a part of a longer one") {
+    for (const char* const text :
+         {"1.47", "takes 1.47 kB", "(1.47)", "1.47, or more", "It is 1.47.", "~1.47\n"}) {
+        INFO(text);
+        CHECK(shows(text, "1.47"));
+    }
+    for (const char* const text : {"1.470", "11.47", "2,1.47", "1.47.1", "1x47", "1.4"}) {
+        INFO(text);
+        CHECK(!shows(text, "1.47"));
+    }
+}
+
 TEST_CASE("Every file of figures is shown in a note, as numbers or as a picture") {
     std::set<path> shown;
     for (const Figures& figures : figures_in_pages()) {
         shown.insert(figures.csv.filename());
     }
-    const std::regex picture{"\\]\\([a-z/]*results/(\\w+)\\.svg\\)"};
+    for (const Prose& prose : prose_in_pages()) {
+        shown.insert(prose.csv.filename());
+    }
+    const std::regex picture{"\\]\\([a-z./]*results/(\\w+)\\.svg\\)"};
     for (const path& page : pages()) {
         const std::string text = text_of(page);
         for (std::sregex_iterator match{text.begin(), text.end(), picture}, end; match != end;
@@ -226,32 +406,70 @@ TEST_CASE("Every picture was drawn from the figures beside it") {
     }
 }
 
-TEST_CASE("Every stage has its note, with the same headings in the same order") {
-    const std::vector<std::string> headings{"What is new",
-                                            "What is still wrong",
-                                            "Predict",
-                                            "Run",
-                                            "The diff, explained",
-                                            "What others learn the hard way",
-                                            "What production does",
-                                            "Questions",
-                                            "Exercises"};
-    const auto directories = entries_of(source_tree, [](const path& entry) {
-        return entry.filename().string().starts_with("stage");
-    });
-    for (const path& directory : directories) {
-        const std::string name = directory.filename().string().substr(0, 7);
-        const std::vector<std::string> lines = lines_of(source_tree / "docs" / (name + ".md"));
-        INFO(name);
-        REQUIRE(!lines.empty());
-        CHECK(lines.front().starts_with("# Stage " + std::to_string(std::stoi(name.substr(5))) +
-                                        ": "));
-        std::vector<std::string> found;
-        for (const std::string& line : lines) {
-            if (line.starts_with("## ")) {
-                found.push_back(line.substr(3));
-            }
+TEST_CASE("Every note has the same form") {
+    const Lines headings{"Predict",
+                         "Run",
+                         "The diff, explained",
+                         "Summary",
+                         "What others learn the hard way",
+                         "What production does",
+                         "Questions",
+                         "Exercises"};
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        INFO("stage " << stage);
+        const Note note{stage};
+        CHECK(std::regex_match(note.title, std::regex{fmt::format("Stage {}: [a-z].*", stage)}));
+        CHECK(note.headings == headings);
+
+        const Lines drawing = note.block("", "text");
+        CHECK(!drawing.empty());
+        CHECK(drawing.size() <= drawing_lines_max);
+        bool has_new = false;
+        for (const std::string& line : drawing) {
+            INFO(line);
+            CHECK(std::count_if(line.begin(), line.end(), [](char c) {  // UTF-8
+                      return (c & 0xC0) != 0x80;
+                  }) <= static_cast<std::ptrdiff_t>(drawing_columns_max));
+            has_new = has_new || std::regex_search(line, std::regex{"\\bnew\\b"});
         }
-        CHECK(found == headings);
+        CHECK((has_new || stage == 1));
+
+        std::size_t tables = 0;
+        std::string before;
+        for (const std::string& line : note.section("Summary")) {
+            if (line.starts_with("|") && !before.starts_with("|")) {
+                CHECK(line == "| problem | cure | what is still wrong |");
+                ++tables;
+            }
+            before = line;
+        }
+        CHECK(tables == 1);
     }
+}
+
+TEST_CASE("Every note answers each of its Predict questions once, before its own Questions") {
+    const std::regex question{"^(\\d+)\\. "};
+    const std::regex answer{"^\\*\\*Prediction (\\d+)\\.\\*\\*"};
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        INFO("stage " << stage);
+        const Note note{stage};
+        std::vector<int> answers;
+        for (const auto& [heading, lines] : note.sections) {
+            const std::vector<int> found = numbers_of(lines, answer);
+            CHECK((found.empty() || heading == "Run" || heading == "The diff, explained"));
+            answers.insert(answers.end(), found.begin(), found.end());
+        }
+        std::sort(answers.begin(), answers.end());
+        const std::vector<int> questions = numbers_of(note.section("Predict"), question);
+        CHECK(questions.size() >= 2);
+        CHECK(answers == questions);
+    }
+}
+
+TEST_CASE("A note can be read in ten minutes, and the README on one screen") {
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        INFO("stage " << stage);
+        CHECK(Note{stage}.words <= note_words_max);
+    }
+    CHECK(lines_of(source_tree / "README.md").size() <= readme_lines_max);
 }

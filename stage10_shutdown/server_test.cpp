@@ -228,7 +228,7 @@ TEST_CASE("Work that never ends delays the exit only until the deadline or a sec
     const Account account{server.target()};
     Connection stuck{server.target()};  // its query may block the I/O thread on a lock
     stuck.send(post(account.event(1)));
-    stuck.send(post(R"({"type":"balance","user":"nobody"})"));
+    stuck.send(post(R"({"type":"balance","user":"absent"})"));
     const auto start = steady_clock::now();
     kill(server.process().pid(), SIGTERM);
     if (twice) {

@@ -41,7 +41,7 @@ std::optional<Trial> try_it(const Claim& claim, const ServerOptions& options) {
     try {
         return try_claim(claim, options.spawn);
     } catch (const std::system_error& error) {
-        fail(error.what());  // this program lacks something
+        fail(error.what());  // a shortage of this program
     } catch (const std::exception& error) {
         fail(fmt::format("no server from '{}': {}", options.spawn, error.what()));
     }

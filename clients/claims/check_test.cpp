@@ -18,7 +18,7 @@ std::string python(std::string_view kind) {
 
 }  // namespace
 
-TEST_CASE("Check tells a server that is not part of the course which stage it has reached") {
+TEST_CASE("Check reports which stage a server from outside the course has reached") {
     if (output_of("python3 --version").ends_with("exit 127\n")) {
         WARN("skipped, because python3 is missing");
         return;
@@ -67,7 +67,7 @@ TEST_CASE("Check does not end a server that it has not started") {
     CHECK(!server.process().ended());
 }
 
-TEST_CASE("A server has not reached a stage of which check could test no claim") {
+TEST_CASE("A server has not reached a stage if check could test none of its claims") {
     ServerProcess server{course_command(10, "stage10_shutdown")};
     const std::string output = output_of(
         {program("check"), "10 --server " + server.target().name()}, std::chrono::minutes{1});

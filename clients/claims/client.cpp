@@ -38,7 +38,7 @@ struct Options {
     bool sweep = true;
 };
 
-/// The stage decides which flags there are, and their defaults. So it has to be the first argument.
+/// The flags and their defaults depend on the stage, so the stage has to be the first argument.
 Options parse_options(int argc, char** argv) {
     CommandLine command_line{
         "Puts load on a server, then checks the claims that a stage is about. The stage decides "
@@ -245,7 +245,7 @@ private:
             say("waiting until the server has emptied its queue\n");
             if (!wait_until_idle(target_, 10min)) {
                 say("the queue is not empty after 10 minutes, or the server has no balances: the "
-                    "claims may come out wrong\n");
+                    "claims may have wrong results\n");
             }
         }
     }
@@ -308,6 +308,6 @@ int main(int argc, char** argv) {
         finish_output();
         return status;
     } catch (const std::system_error& error) {
-        fail(error.what());  // the client itself lacks something
+        fail(error.what());  // a shortage of this program
     }
 }

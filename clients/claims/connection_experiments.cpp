@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// How long a request takes while other connections are idle, and after these have closed. The idle
-/// ones connect first, so a server that serves one connection after another comes to them first.
+/// ones connect first, so a server that serves one connection at a time serves them first.
 struct Delay {
     std::optional<std::chrono::microseconds> during;
     std::optional<std::chrono::microseconds> after;

@@ -33,17 +33,17 @@ struct StageLoad {
 
 /// Stage N is at N - 1.
 inline const std::array<StageLoad, last_stage> stage_loads{{
-    // While every client sends, stage 1 answers this load without an error. Then one client is
-    // idle.
+    // If every client sends, stage 1 answers this load without an error. Then the claims connect an
+    // idle client.
     {.load = {.requests = 5'000, .concurrency = 50},
      .claims = {"byte-by-byte", "client-resets", "idle-client", "idle-connections"}},
 
-    // Idle connections do not delay stage 2. It accepts everything else too, garbage included.
+    // Idle connections do not delay stage 2. But it accepts any bytes, also garbage.
     {.load = {.requests = 10'000, .concurrency = 200},
      .claims = {"idle-client", "idle-connections", "client-resets", "garbage", "large-body"},
      .idle_connections = 20},
 
-    // Stage 3 keeps connections open and rejects whatever is not a valid request.
+    // Stage 3 keeps connections open and rejects invalid requests.
     {.load = {.requests = 50'000, .concurrency = 200, .keep_alive = true},
      .claims = {"idle-connections", "case-insensitive", "pipelining", "garbage", "random-bytes",
                 "large-body", "client-resets"},
@@ -61,8 +61,8 @@ inline const std::array<StageLoad, last_stage> stage_loads{{
      .claims = {"slow-work", "lost-update", "query-during-work", "parallel-jobs", "overload"},
      .overloads = true},
 
-    // Stage 6 gets more than its workers can process for five seconds, so they are never idle, and
-    // the throughput is theirs.
+    // For five seconds, stage 6 gets more events than its workers can process. So no worker is
+    // idle, and the throughput is that of the workers.
     {.load = {.requests = 500, .concurrency = 50, .keep_alive = true, .rate = 100},
      .claims = {"parallel-jobs", "lost-update", "case-insensitive", "query-during-work",
                 "overload"},

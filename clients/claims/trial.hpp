@@ -13,8 +13,8 @@ struct Trial {
     Finding finding;
     bool ended = false;  // whether the server exited during the experiment
 
-    /// Whether the claim came out as it has to in this stage, and the server exited only if it
-    /// should.
+    /// Whether the claim has the result that is expected in this stage, and the server exited only
+    /// if the claim ends it.
     bool as_expected(std::size_t stage) const;
 
     /// Whether the server exited, but should not have.

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     std::string only;
     CommandLine command_line{"Attacks a stage's server, and reports whether it passes."};
     command_line.add("stage", stage, 3, last_stage, "stages 1 and 2 validate nothing");
-    command_line.add("--part", part, 1, 50, "divides the numbers of clients");
+    command_line.add("--part", part, 1, 50, "divide the number of clients by this");
     command_line.add("--only", only, "run one attack: " + names_of(all_attacks()));
     command_line.parse(argc, argv);
 

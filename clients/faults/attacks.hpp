@@ -25,7 +25,7 @@ struct Outcome {
 struct Attack {
     std::string_view name;
     std::string_view description;
-    std::size_t first_stage;  // that passes
+    std::size_t first_stage;  // the first stage that passes
     Outcome (*run)(const std::string& server, std::size_t part);
 };
 

@@ -224,7 +224,7 @@ private:
     void never_read() {
         std::string bytes;
         while (bytes.size() < 64 * 1024) {
-            bytes += post(R"({"type":"balance","user":"nobody"})");
+            bytes += post(R"({"type":"balance","user":"absent"})");
         }
         Connection connection{target_};
         while (connection.send(bytes, 100ms) && active_after(0ms)) {

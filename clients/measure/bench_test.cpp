@@ -161,7 +161,7 @@ TEST_CASE("Bench compares servers with the floor, and stages with each other", "
     }
 }
 
-TEST_CASE("A server gets --server-cores cores, or all that there are") {
+TEST_CASE("A server gets --server-cores cores, or all cores if there are fewer") {
     if (wrk_is_missing()) {
         return;
     }

@@ -80,7 +80,7 @@ awaitable<void> let_others_run(std::size_t times) {
     }
 }
 
-/// Two coroutines on one thread run in turns.
+/// Two coroutines on one thread take turns.
 double switch_coroutines(std::size_t times) {
     asio::io_context io{1};
     asio::co_spawn(io, let_others_run(times / 2), stop_on_exception);
@@ -134,7 +134,7 @@ double spawn_threads(std::size_t times) {
     });
 }
 
-/// Two threads run in turns, and wait for each other.
+/// Two threads take turns: each waits for the other.
 double switch_threads(std::size_t times) {
     std::mutex mutex;
     std::condition_variable changed;

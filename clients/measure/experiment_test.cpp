@@ -100,7 +100,7 @@ TEST_CASE("The stage-throughput experiment accounts for every request", "[full]"
         INFO(row.at("stage") << ", " << row.at("connections"));
         CHECK(number(row, "accepted") + number(row, "rejected") == number(row, "requests"));
         CHECK(number(row, "p50_ms") <= number(row, "p99_ms"));
-        // Little's law: so many are on their way all the time.
+        // Little's law: the mean latency is the number in flight divided by the throughput.
         const double mean_ms = number(row, "at_a_time") * 1e3 / number(row, "answers_per_second");
         CHECK(number(row, "p50_ms") < 2.5 * mean_ms);
         if (row.at("stage") != "5") {
@@ -136,7 +136,7 @@ TEST_CASE("The wait and the memory of a queue grow with its capacity") {
     }
     const std::vector<CsvRow> rows = rows_of("queue-capacity --rows 4");
     REQUIRE(rows.size() == 4);
-    CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 by 16 at a time, and its own 4 ms
+    CHECK(number(rows[2], "model_ms") == 254.0);  // 1,000 jobs, 16 at a time, then its own 4 ms
     for (const std::size_t row : {2U, 3U}) {
         INFO(rows[row].at("capacity"));
         CHECK(number(rows[row], "last_done_after_ms") > 0.9 * number(rows[row], "model_ms"));
@@ -144,7 +144,7 @@ TEST_CASE("The wait and the memory of a queue grow with its capacity") {
         CHECK(number(rows[row], "last_done_after_ms") >
               5 * number(rows[row - 1], "last_done_after_ms"));
     }
-    const double places_kb = 9e3 * 72 / 1e3;  // of 72 bytes, made when the queue is
+    const double places_kb = 9e3 * 72 / 1e3;  // 72 bytes each, allocated with the queue
     CHECK(1e3 * (number(rows[3], "memory_empty_mb") - number(rows[2], "memory_empty_mb")) >
           0.6 * places_kb);
     for (const CsvRow& row : rows) {
@@ -325,7 +325,7 @@ TEST_CASE("Experiment rejects wrong arguments with one sentence") {
 }
 
 TEST_CASE("A measurement fails if its server ends") {
-    if (sanitized) {  // stdbuf, which has to be loaded first, as the sanitizer has
+    if (sanitized) {  // stdbuf's library and the sanitizer's must both be loaded first
         return;
     }
     const Command command =

@@ -42,7 +42,7 @@ std::string make_answers(std::size_t count, bool keep_alive) {
 }
 
 /// Reads once and answers with one write; returns whether the connection stays open. `carried` is
-/// how many bytes of a head's end the last read ended with: this one may complete them.
+/// the number of bytes of a head's end that the last read ended with. This read may complete it.
 bool serve(int client, std::uint8_t& carried) {
     static const std::string last = make_answers(1, false);
     static const std::size_t one_bytes = make_answers(1, true).size();

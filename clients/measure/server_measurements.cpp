@@ -140,8 +140,8 @@ void measure_queue_capacity(const MeasureOptions& options, std::FILE* csv) {
         const pid_t pid = server.process().pid();
         Account account{server.target()};
         const long empty = status_number(pid, "VmRSS");
-        // Enough requests to fill the queue and to go on for a while, so that the server accepts
-        // the last event when the load ends and the queue is full.
+        // Enough requests to fill the queue and to keep it full for a while, so that the server
+        // accepts the last event when the load ends and the queue is full.
         const LoadReport load =
             run_load(server.target(), {.requests = 2 * capacity + 2'000,
                                        .keep_alive = true,

@@ -51,7 +51,7 @@ bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout);
 /// Events to send at once.
 struct BurstOptions {
     std::size_t events = 1;
-    std::size_t users = 1;  // the events go to them in turn
+    std::size_t users = 1;  // the events go to the users in turn
     std::chrono::milliseconds timeout = Account::default_timeout;
 };
 

@@ -93,7 +93,7 @@ private:
     void read(const std::stop_token& stop) {
         Connection connection{target_};
         for (std::size_t n = 0; !stop.stop_requested(); ++n) {
-            const std::string user = options_.user ? options_.user(n) : "nobody";
+            const std::string user = options_.user ? options_.user(n) : "absent";
             const auto start = steady_clock::now();
             const auto response = connection.exchange(
                 post(JsonObject{}.add("type", "balance").add("user", user).text()), timeout);

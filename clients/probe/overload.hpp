@@ -18,8 +18,8 @@ struct OverloadOptions {
     std::size_t readers = 0;       // each sends one query after another, with a pause after each
     std::chrono::seconds span{5};  // to measure, once the queue is full
 
-    /// Makes the user of event n, or of query n. If empty, each event has a user of its own, whose
-    /// name gives the event's latency.
+    /// Makes the user of event n, or of query n. If empty, each event has a different user,
+    /// whose name gives the event's latency.
     std::function<std::string(std::size_t n)> user = {};
 };
 

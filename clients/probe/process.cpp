@@ -180,7 +180,7 @@ Process::Process(Command command, std::chrono::milliseconds stop_timeout) : Proc
                 write(STDERR_FILENO, complaint.data(), complaint.size());
         }
     });
-    setpgid(pid_, pid_);  // in the parent, too: either process may run first
+    setpgid(pid_, pid_);  // also in the parent: either process may run first
     // The header of glibc 2.36 lacks extern "C" for pidfd_open().
     end_ = Descriptor{static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"};
     stop_timeout_ = stop_timeout;

@@ -72,7 +72,7 @@ struct Command {
 };
 
 /// A command that runs while this object lives. If the program that started it is killed, the first
-/// process of the command is killed, too: the program, or the shell of a line that needs one. Its
+/// process of the command is also killed: the program, or the shell of a line that needs one. Its
 /// standard output is kept; its standard input stays open and empty.
 class Process {
 public:

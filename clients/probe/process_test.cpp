@@ -186,7 +186,7 @@ TEST_CASE("The destructor ends all processes that a command has started") {
         REQUIRE(!has_ended(child));
     }
     CHECK(ends_soon(child));
-    CHECK(kill(shell, 0) != 0);  // reaped, too: no zombie is left
+    CHECK(kill(shell, 0) != 0);  // also reaped: no zombie is left
 }
 
 TEST_CASE("A command outlives the thread that started it", "[waits]") {
