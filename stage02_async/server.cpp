@@ -46,7 +46,7 @@ awaitable<void> handle(Socket socket) {
     }
 }
 
-/// Accepts clients, and handles each in a coroutine of its own.
+/// Accepts clients, and handles each in its own coroutine.
 awaitable<void> accept_all(Listener& listener) {
     for (;;) {
         Socket socket = co_await listener.async_accept();

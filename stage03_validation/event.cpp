@@ -201,10 +201,12 @@ std::variant<Members, EventError> parse_with(std::string_view json) {
     return members.take();
 }
 
-/// Whether the quick reader gives the right result: nothing to unescape, no UTF-8 to check, and too
-/// short to nest deeply.
+/// A text of this size can't nest so deeply that a recursive reader overflows the stack.
+constexpr std::size_t short_bytes_max = 512;
+
+/// Whether a text has no escape, no byte that needs a check of its UTF-8, and no NUL.
 bool is_short_and_plain(std::string_view json) {
-    return json.size() <= 512 &&
+    return json.size() <= short_bytes_max &&
            std::all_of(json.begin(), json.end(), [](char c) { return c > 0 && c != '\\'; });
 }
 

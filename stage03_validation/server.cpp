@@ -53,7 +53,7 @@ awaitable<void> handle(Socket socket, Server& server) {
     }
 }
 
-/// Accepts clients, and handles each in a coroutine of its own.
+/// Accepts clients, and handles each in its own coroutine.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         Socket socket = co_await listener.async_accept();

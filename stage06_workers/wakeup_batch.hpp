@@ -81,8 +81,7 @@ public:
 
 private:
     std::condition_variable condition_;
-    std::atomic<std::size_t> to_wake_ =
-        0;  // by the next waiter that wakes; falls under the lock only
+    std::atomic<std::size_t> to_wake_ = 0;  // by the waiters; decreased only under the lock
 };
 
 }  // namespace unfreeze

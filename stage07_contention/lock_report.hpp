@@ -36,8 +36,8 @@ std::string to_line(std::size_t worker, std::string_view user, std::int64_t bala
                     std::chrono::nanoseconds waited, std::chrono::nanoseconds held);
 
 /// Ends the process with `status` unless this is destroyed within a second. A thread that prints
-/// the last lines needs it, because the write never returns if nobody reads the output. It is not
-/// alarm(2), because ThreadSanitizer calls no signal handler while all threads wait for locks.
+/// the last lines needs it, because the write never returns if no program reads the output. It is
+/// not alarm(2), because ThreadSanitizer calls no signal handler while all threads wait for locks.
 class ExitAlarm {
 public:
     explicit ExitAlarm(int status);
@@ -48,11 +48,11 @@ private:
 
 /// Prints on standard output how long the workers wait for the lock and hold it: one line for each
 /// job, one for each second that had jobs, and one for all jobs at the end. At most ten thousand
-/// jobs a second get a line, because more would cost more than the jobs, and nobody reads them. A
-/// printer thread writes the lines, so a worker never waits for the output. If nobody reads the
-/// output, ten thousand lines wait in the buffer, and no further job gets a line. The next [second]
-/// line says how many jobs are "without a line". If the output can't be written, as on a full disk,
-/// its lines are lost.
+/// jobs a second get a line, because more would cost more than the jobs, and no person reads them.
+/// A printer thread writes the lines, so a worker never waits for the output. If no program reads
+/// the output, ten thousand lines wait in the buffer, and no further job gets a line. The next
+/// [second] line says how many jobs are "without a line". If the output can't be written, as on a
+/// full disk, its lines are lost.
 class LockReport {
 public:
     /// For stage 10, which ends the server itself, and calls print_total() then.

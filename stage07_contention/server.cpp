@@ -80,7 +80,7 @@ awaitable<void> handle(Socket socket, Server& server) {
     }
 }
 
-/// Accepts clients, and handles each in a coroutine of its own.
+/// Accepts clients, and handles each in its own coroutine.
 awaitable<void> accept_all(Listener& listener, Server& server) {
     for (;;) {
         ConnectionLimit::Permit permit = co_await server.connections.async_acquire();

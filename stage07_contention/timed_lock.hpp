@@ -39,8 +39,7 @@ public:
 
 private:
     std::unique_lock<Mutex> lock_;
-    typename Clock::time_point asked_ =
-        Clock::now();  // after the first attempt, which waits for nothing
+    const typename Clock::time_point asked_ = Clock::now();  // the first attempt does not wait
     typename Clock::time_point locked_ = asked_;
     typename Clock::time_point released_ = locked_;
 };

@@ -18,32 +18,35 @@ struct ManualClock {
     static inline duration elapsed{0};
 };
 
-/// A mutex that takes 30 ms to be locked.
-struct SlowMutex {
+/// A mutex that is free, or that another thread holds for 30 ms.
+struct FakeMutex {
+    bool try_lock() { return locked = !busy; }
     void lock() {
         ManualClock::elapsed += 30ms;
         locked = true;
     }
     void unlock() { locked = false; }
+    bool busy = false;
     bool locked = false;
 };
 
 }  // namespace
 
 TEST_CASE("A timed lock measures the wait and the hold") {
-    SlowMutex mutex;
-    TimedLock<SlowMutex, ManualClock> lock{mutex};
+    const bool busy = GENERATE(false, true);
+    FakeMutex mutex{.busy = busy};
+    TimedLock<FakeMutex, ManualClock> lock{mutex};
     CHECK(mutex.locked);
     ManualClock::elapsed += 7ms;
     lock.unlock();
     CHECK(!mutex.locked);
     ManualClock::elapsed += 100ms;
-    CHECK(lock.wait() == 30ms);
+    CHECK(lock.wait() == (busy ? 30ms : 0ms));
     CHECK(lock.hold() == 7ms);
 }
 
 TEST_CASE("A timed lock unlocks when it is destroyed") {
-    SlowMutex mutex;
-    { const TimedLock<SlowMutex, ManualClock> lock{mutex}; }
+    FakeMutex mutex;
+    { const TimedLock<FakeMutex, ManualClock> lock{mutex}; }
     CHECK(!mutex.locked);
 }

@@ -29,6 +29,7 @@
 
 #include "clients/probe/connection.hpp"
 #include "clients/probe/course.hpp"
+#include "clients/probe/load.hpp"
 #include "clients/probe/process.hpp"
 #include "common/command_line.hpp"
 #include "common/csv.hpp"
@@ -288,11 +289,18 @@ struct Scenario {
     std::size_t at_a_time = 1;    // requests in flight on each connection
     bool close = false;           // closes the connection after each response
     std::size_t first_stage = 0;  // that --stages measures with it; 0: none
+    std::size_t percent = 0;      // of our capacity, offered at a fixed rate; 0: as fast as it goes
 
     /// wrk can't separate the latencies of pipelined requests.
     bool has_latencies() const { return at_a_time == 1; }
 };
-const std::array<Scenario, 4> loads{
+Scenario partial_load(std::string_view name, std::size_t percent) {
+    return {.name = name,
+            .what = fmt::format("64 keep-alive connections, {} % of our capacity offered", percent),
+            .connections = 64,
+            .percent = percent};
+}
+const std::array<Scenario, 8> loads{
     {{.name = "k64", .what = "64 keep-alive connections", .connections = 64, .first_stage = 3},
      {.name = "k1000", .what = "1,000 keep-alive connections", .connections = 1'000},
      {.name = "p16",
@@ -303,7 +311,11 @@ const std::array<Scenario, 4> loads{
       .what = "one connection per request, 64 at a time",
       .connections = 64,
       .close = true,
-      .first_stage = 1}}};
+      .first_stage = 1},
+     partial_load("load10", 10),
+     partial_load("load25", 25),
+     partial_load("load50", 50),
+     partial_load("load75", 75)}};
 constexpr std::string_view idle = "idle";
 
 /// The line that bench.lua prints. Times in microseconds.
@@ -340,6 +352,30 @@ Figures run_wrk(const Scenario& scenario, const Target& target, const Cores& cor
     return figures;
 }
 
+/// Offers `rate` requests a second for `seconds`, whether or not the server keeps up.
+Figures offer(const Scenario& scenario, const Target& target, std::size_t rate,
+              std::size_t seconds) {
+    const LoadReport report = unfreeze::run_load(target, {.requests = rate * seconds,
+                                                          .concurrency = scenario.connections,
+                                                          .keep_alive = true,
+                                                          .rate = rate});
+    const auto microseconds = [&](double share) {
+        return static_cast<double>(report.latency.quantile(share).count());
+    };
+    const auto answered = static_cast<double>(report.accepted + report.rejected);
+    if (answered == 0) {
+        throw std::runtime_error{fmt::format("no response in scenario {}", scenario.name)};
+    }
+    return {.requests = answered,
+            .duration = static_cast<double>(report.duration.count()),
+            .p50 = microseconds(0.5),
+            .p99 = microseconds(0.99),
+            .p999 = microseconds(0.999),
+            .not_2xx = static_cast<double>(report.rejected),
+            .unavailable = static_cast<double>(report.rejected),
+            .other_errors = static_cast<double>(report.errors_in_all())};
+}
+
 /// The result of one server's turn.
 struct Run {
     double cpu_us = 0;  // for a request
@@ -349,20 +385,25 @@ struct Run {
     double errors = 0;            // neither 503 nor 2xx
 };
 
-Run run_load(const Scenario& scenario, const Server& server, const Options& options,
-             const Cores& cores) {
+/// `rate` is that of a partial load.
+Run run_load(const Scenario& scenario, const Server& server, std::size_t rate,
+             const Options& options, const Cores& cores) {
     Running running{server, cores};
+    const auto load = [&](std::size_t seconds) {
+        return scenario.percent > 0 ? offer(scenario, running.target(), rate, seconds)
+                                    : run_wrk(scenario, running.target(), cores, seconds);
+    };
     if (options.warm_up_seconds > 0) {
-        run_wrk(scenario, running.target(), cores, options.warm_up_seconds);
+        load(options.warm_up_seconds);
     }
     const auto before = running.processor_time();
-    const Figures figures = run_wrk(scenario, running.target(), cores, options.seconds);
+    const Figures figures = load(options.seconds);
     const std::chrono::duration<double, std::micro> used = running.processor_time() - before;
     // wrk counts responses other than 2xx at no cost, but counting 503s would slow down the
     // measured load. So it counts them in one more second of load. If that slower load gets only
     // 2xx, the earlier failures are taken as 503s.
-    double unavailable = 0;
-    if (figures.not_2xx > 0) {
+    double unavailable = figures.unavailable;
+    if (figures.not_2xx > 0 && unavailable == 0) {
         const Figures seen = run_wrk(scenario, running.target(), cores, 1, true);
         unavailable =
             seen.not_2xx > 0 ? seen.unavailable / seen.not_2xx * figures.not_2xx : figures.not_2xx;
@@ -486,15 +527,26 @@ void print_load(const Scenario& scenario, const std::vector<Server>& servers,
     std::fflush(stdout);
 }
 
+/// How many requests a second our last stage can answer on 64 connections.
+double measure_capacity(const std::vector<Server>& servers, const Options& options,
+                        const Cores& cores) {
+    const auto ours = std::find_if(servers.begin(), servers.end(),
+                                   [](const Server& server) { return server.name == "ours"; });
+    return run_load(loads.front(), *ours, 0, options, cores).per_second;
+}
+
 void bench_load(const Scenario& scenario, const std::vector<Server>& servers,
                 const Options& options, const Cores& cores, std::FILE* csv) {
     fmt::print("\n{}: {}; median of {} runs of {} s\n", scenario.name, scenario.what,
                options.rounds, options.seconds);
+    const auto percent = static_cast<double>(scenario.percent);
+    const auto rate = static_cast<std::size_t>(
+        percent > 0 ? percent / 100 * measure_capacity(servers, options, cores) : 0);
     std::fflush(stdout);
     std::vector<Runs> runs(servers.size());
     for (std::size_t round = 0; round < options.rounds; ++round) {
         for (std::size_t i = 0; i < servers.size(); ++i) {
-            runs[i].push_back(run_load(scenario, servers[i], options, cores));
+            runs[i].push_back(run_load(scenario, servers[i], rate, options, cores));
         }
     }
     print_load(scenario, servers, runs, options, csv);
@@ -551,7 +603,8 @@ Options parse_options(int argc, char** argv) {
                      "may be repeated");
     command_line.add("--stages", options.stages, "measure the ten stages instead of these servers");
     command_line.add("--scenarios", options.scenarios,
-                     "a list from k64,k1000,p16,close,idle; with --stages from k64,close");
+                     "a list from k64,k1000,p16,close,load10,load25,load50,load75,idle; with "
+                     "--stages from k64,close");
     command_line.add("--rounds", options.rounds, 1, 100,
                      "runs of each server, whose median counts");
     command_line.add("--seconds", options.seconds, 1, 600, "to measure in each run");

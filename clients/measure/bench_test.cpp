@@ -200,9 +200,11 @@ TEST_CASE("Bench rejects wrong arguments with one sentence before it measures") 
               "bench: refuses answers an event with 413, not with 2xx\nexit 2\n");
     }
     CHECK(bench("--scenarios k64,k65") ==
-          "bench: unknown scenario 'k65'; choose from: k64, k1000, p16, close, idle\nexit 2\n");
+          "bench: unknown scenario 'k65'; choose from: k64, k1000, p16, close, load10, load25, "
+          "load50, load75, idle\nexit 2\n");
     CHECK(bench("--scenarios", {""}) ==
-          "bench: unknown scenario ''; choose from: k64, k1000, p16, close, idle\nexit 2\n");
+          "bench: unknown scenario ''; choose from: k64, k1000, p16, close, load10, load25, "
+          "load50, load75, idle\nexit 2\n");
     CHECK(bench("--stages --scenarios idle") ==
           "bench: unknown scenario 'idle'; choose from: k64, close\nexit 2\n");
     CHECK(bench("--stages --peer a=b") ==

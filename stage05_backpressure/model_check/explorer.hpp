@@ -389,7 +389,7 @@ inline bool Explorer::perform(const Choice& choice) {
             return false;
         case State::notifying_one:
             found_.steps.push_back(thread.name + " wakes " +
-                                   (choice.woken == nullptr ? "nobody" : choice.woken->name));
+                                   (choice.woken == nullptr ? "no thread" : choice.woken->name));
             if (choice.woken != nullptr) {
                 choice.woken->state = State::locking;
             }
