@@ -31,8 +31,8 @@
 #if defined(UNFREEZE_HAVE_TBB)
 #include <tbb/concurrent_hash_map.h>
 #endif
-#if defined(UNFREEZE_HAVE_BOOST)
-#include <boost/unordered/unordered_flat_map.hpp>
+#if defined(UNFREEZE_HAVE_ABSEIL)
+#include <absl/container/flat_hash_map.h>
 #endif
 
 namespace {
@@ -111,11 +111,11 @@ struct Tbb {
 };
 #endif
 
-#if defined(UNFREEZE_HAVE_BOOST)
+#if defined(UNFREEZE_HAVE_ABSEIL)
 /// Shards like ours, with a flat map in each: the entries are in an array, and lookup compares
-/// fifteen of them at once.
-struct Boost {
-    static constexpr const char* name = "Boost, sharded";
+/// sixteen of them at once.
+struct Abseil {
+    static constexpr const char* name = "Abseil shards";
     void add(std::string_view user) {
         Shard& shard = shard_of(user);
         const std::lock_guard lock{shard.mutex};
@@ -143,7 +143,7 @@ struct Boost {
     }
     struct alignas(64) Shard {
         std::mutex mutex;
-        boost::unordered_flat_map<std::string, std::int64_t, NameHash, std::equal_to<>> map;
+        absl::flat_hash_map<std::string, std::int64_t, NameHash, std::equal_to<>> map;
     };
     Shard& shard_of(std::string_view user) { return shards[hash(user) % shard_count]; }
     NameHash hash;
@@ -160,8 +160,8 @@ void for_each_map(const Measure& measure) {
 #if defined(UNFREEZE_HAVE_TBB)
     measure.template operator()<Tbb>();
 #endif
-#if defined(UNFREEZE_HAVE_BOOST)
-    measure.template operator()<Boost>();
+#if defined(UNFREEZE_HAVE_ABSEIL)
+    measure.template operator()<Abseil>();
 #endif
 }
 
