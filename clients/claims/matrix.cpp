@@ -223,8 +223,9 @@ bool print_verdict(const std::vector<Cell>& cells, const std::vector<std::string
                                            cell.trial.finding.holds ? "holds" : "fails");
                 }
             }
-            fmt::print("Solved: {}\n", changes.empty() ? "no result changed, which was the goal."
-                                                       : changes + "and no other result changed.");
+            fmt::print("{}\n", changes.empty()
+                                   ? "No result changed, which is the goal."
+                                   : "Solved: " + changes + "and no other result changed.");
             return true;
         }
         if (!least || sentences.size() < least->size()) {
