@@ -7,6 +7,7 @@ function seen(text) {
 }
 
 {
+    sub(/ +$/, "")
     match($0, /^ */)
     indent = substr($0, 1, RLENGTH)
     while (length(seen($0)) > width && seen($0) !~ /^ *\| /) { # a bar is before code
