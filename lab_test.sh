@@ -227,7 +227,7 @@ signal.sigwait([signal.SIGINT])
 print("[total] 1 jobs\nreceived=2 processed=1 dropped=1 pending=0")
 END
 printf '#!/bin/sh\ncat "%s/ninja"\n' "$PWD/$learner" >$misfit/stubs/ninja
-printf '#!/bin/sh\nexit $(cat "%s/edited")\n' "$PWD/$learner" >$misfit/stubs/git
+printf '#!/bin/sh\ncat "%s/edited"\n' "$PWD/$learner" >$misfit/stubs/git
 ln -s /bin/true $misfit/stubs/cmake
 chmod +x $learner/release/bin/* $misfit/stubs/*
 echo 'ninja: no work to do.' >$learner/ninja
@@ -268,25 +268,19 @@ diff 5' ]] || failed "the progress: $(cat $learner/progress)"
     shows "✓ *./lab exercise 3 $name*- *" exercise 3
     shows '* 3 validation *1 of *'
 
-    # The exercises in which no result is to change: an edit is needed, and a ratio or a measurement that changes.
+    # The exercises in which no result is to change: an edit is needed, and a figure or a measurement decides.
     says 0 'No result changed, which is the goal.'
     quiet=0
     while IFS='|' read -r stage name _ variants _ command; do
         grep -q ': no claim fails.$' stage"$(printf %02d "$stage")"_*/variants/"${variants%% *}".patch || continue
         quiet=$((quiet + 1))
-        echo 0 >$learner/edited
+        : >$learner/edited
         said=$(./lab exercise $stage $name 2>&1) && failed "lab exercise $stage $name succeeds without a change"
         [[ $said == 'Nothing has changed yet: '* ]] || failed "lab exercise $stage $name: $said"
-        echo 1 >$learner/edited
-        if [[ -n $command ]]; then
-            shows "*Solved, if the measurement of the exercise has improved: $command*" exercise $stage $name
-            continue
-        fi
-        cp docs/results/matrix.json $learner/exercise.json
-        said=$(./lab exercise $stage $name 2>&1) && failed "lab exercise $stage $name succeeds with the same ratios"
-        [[ $said == *'Not yet: `'*'` is still '*'.' ]] || failed "lab exercise $stage $name: $said"
-        sed -i 's/"[0-9.]*x"/"9.99x"/' $learner/exercise.json
-        shows '*Solved: `*` changed from *x to 9.99x.*' exercise $stage $name
+        echo '+edited' >$learner/edited
+        sed 's/"[0-9.]*x"/"9.99x"/' docs/results/matrix.json >$learner/exercise.json
+        decides=${command:-'`* changed from *x to 9.99x.'}
+        shows "*No result changed, *Solved, as far as the claims can tell. What decides: $decides*Compare *" exercise $stage $name
     done < <(for note in docs/stage*.md; do LC_ALL=C awk -f lab.d/exercises.awk $note | sed "s/^/$((10#${note:10:2}))|/"; done)
     [[ $quiet -ge 2 ]] || failed "only $quiet exercises without a change of a result"
 
