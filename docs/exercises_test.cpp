@@ -1,13 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <regex>
 
 #include "clients/claims/trial.hpp"
 #include "common/source_tree.hpp"
 
-// Checks that each exercise names a claim that judges it, and has an answer that runs.
+// Checks that each exercise names a claim and a command that judge it, and has an answer that runs.
 using namespace unfreeze;
 using std::filesystem::path;
 
@@ -41,6 +42,14 @@ Exercises exercises_of(std::size_t stage) {
         }
     }
     return exercises;
+}
+
+/// The name of an exercise for ./lab: its title in lower case, with hyphens instead of everything
+/// that is not a letter or a digit.
+std::string name_of(std::string title) {
+    std::transform(title.begin(), title.end(), title.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return std::regex_replace(title, std::regex{"[^a-z0-9]+"}, "-");
 }
 
 /// The words in backticks between `begin` and the end of its sentence, even across line breaks.
@@ -121,6 +130,10 @@ TEST_CASE(
                 CHECK(std::any_of(all_claims().begin(), all_claims().end(),
                                   [&](const Claim& claim) { return claim.name == judge; }));
             }
+            const std::string command =
+                fmt::format("```console\n$ ./lab exercise {} {}\n", stage, name_of(task.title));
+            INFO(command);
+            CHECK(what_to_do.find(command) != what_to_do.npos);
             CHECK(!folded(task.text, "Hint").empty());
             const std::string answer = folded(task.text, "Answer");
             CHECK(!answer.empty());

@@ -32,7 +32,7 @@ ReceivedResponse check_exchange(Connection& connection, const Exchange& exchange
     auto response = connection.receive();
     REQUIRE(response);
     CHECK(response->status == exchange.status);
-    CHECK(response->body == exchange.body);
+    CHECK(response->body == exchange.body + (exchange.body.empty() ? "" : "\n"));
     return std::move(*response);
 }
 

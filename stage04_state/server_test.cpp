@@ -14,7 +14,7 @@ std::string body_of(Connection& connection, std::string_view body) {
     REQUIRE(connection.send(post(body)));
     const auto response = connection.receive();
     REQUIRE(response);
-    return fmt::format("{} {}", response->status, response->body);
+    return status_and_body(*response);
 }
 
 }  // namespace

@@ -59,11 +59,11 @@ TEST_CASE("An event gets 202 if the queue has capacity, and 503 with Retry-After
         REQUIRE(response);
         CHECK(response->keep_alive);
         if (response->status == 202) {
-            CHECK(response->body == R"({"status":"accepted"})");
+            CHECK(response->body == "{\"status\":\"accepted\"}\n");
             CHECK(response->field("Retry-After") == "");
         } else {
             CHECK(response->status == 503);
-            CHECK(response->body == R"({"status":"rejected","reason":"server_busy"})");
+            CHECK(response->body == "{\"status\":\"rejected\",\"reason\":\"server_busy\"}\n");
             CHECK(response->field("Retry-After") == "1");
         }
         return response->status;

@@ -14,7 +14,7 @@ std::string response_to(const Target& target, std::string_view request) {
     Connection connection{target};
     connection.send(request);
     const auto response = connection.receive();
-    return response ? fmt::format("{} {}", response->status, response->body) : "no response";
+    return response ? status_and_body(*response) : "no response";
 }
 
 const std::string metrics_query = post(R"({"type":"metrics"})");

@@ -33,7 +33,7 @@ std::string response_to(Connection& connection, const std::string& request) {
     REQUIRE(connection.send(request));
     const auto response = connection.receive();
     REQUIRE(response);
-    return fmt::format("{} {}", response->status, response->body);
+    return status_and_body(*response);
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ TEST_CASE(
     const auto refusal = in_flight.receive();
     REQUIRE(refusal);
     CHECK(refusal->status == 503);
-    CHECK(refusal->body == R"({"status":"rejected","reason":"shutting_down"})");
+    CHECK(refusal->body == "{\"status\":\"rejected\",\"reason\":\"shutting_down\"}\n");
     CHECK(refusal->head.find("\r\nConnection: close\r\n") != std::string::npos);
     CHECK(in_flight.closed_by_server());
     querying.send(query.substr(20));

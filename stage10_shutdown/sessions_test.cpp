@@ -105,7 +105,7 @@ TEST_CASE("A request in flight gets a response, and its connection closes", "[wa
     partial.send(request.substr(request.size() - 3) + request);
     const auto response = partial.receive();
     REQUIRE(response);
-    CHECK(response->body == "hello");
+    CHECK(response->body == "hello\n");
     CHECK(!response->keep_alive);
     CHECK(partial.closed_by_server());
     CHECK(server.sessions().wait_until(in(5s), {}));
@@ -120,7 +120,7 @@ TEST_CASE("A request sent before the drain gets a response, even if it has not b
         server.sessions().drain();
         const auto response = connection.receive();
         REQUIRE(response);
-        CHECK(response->body == "second");
+        CHECK(response->body == "second\n");
         CHECK(connection.closed_by_server());
     }
 }

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <exception>
 #include <future>
+#include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -28,6 +30,7 @@ using namespace unfreeze;
 struct Options {
     std::size_t stage = 0;  // 0: all stages
     std::string spawn;      // replaces the server of `stage`
+    std::vector<std::string> goals;
     std::string json = "/dev/null";
     std::string markdown = "/dev/null";
     std::size_t jobs = 4;
@@ -168,6 +171,73 @@ std::string to_json(const std::vector<Cell>& cells) {
     return fmt::format("[\n{}\n]\n", fmt::join(lines, ",\n"));
 }
 
+/// The claims whose results an exercise is to change: no other result may change.
+using Goal = std::vector<std::string>;
+
+/// Reads "slow-work,accepted-at-once", or "none". Exits with 2 if there is no such claim.
+Goal to_goal(const std::string& names) {
+    Goal goal;
+    std::istringstream stream{names == "none" ? "" : names};
+    for (std::string name; std::getline(stream, name, ',');) {
+        if (std::none_of(all_claims().begin(), all_claims().end(),
+                         [&](const Claim& claim) { return claim.name == name; })) {
+            fail(fmt::format("--goal: there is no claim '{}'", name));
+        }
+        goal.push_back(name);
+    }
+    return goal;
+}
+
+/// What is missing for the goal: a sentence for each claim.
+std::vector<std::string> missing(const std::vector<Cell>& cells, const Goal& goal) {
+    std::vector<std::string> sentences;
+    for (const Cell& cell : cells) {
+        const auto& [claim, finding, ended] = cell.trial;
+        const bool wanted = std::count(goal.begin(), goal.end(), claim->name) > 0;
+        const bool changed = finding.holds != claim->holds_in(cell.stage);
+        const char* const result = finding.holds ? "holds" : "fails";
+        if (cell.trial.crashed()) {
+            sentences.push_back(fmt::format("the server exited when `{}` was tested", claim->name));
+        } else if (wanted && !changed) {
+            sentences.push_back(
+                fmt::format("`{}` still {}: {}", claim->name, result, finding.figure));
+        } else if (!wanted && !cell.as_expected()) {
+            sentences.push_back(fmt::format("`{}` should not change, but now {}: {}", claim->name,
+                                            result, finding.figure));
+        }
+    }
+    return sentences;
+}
+
+/// Says whether one of the goals is reached, and if not, what is missing for the nearest.
+bool print_verdict(const std::vector<Cell>& cells, const std::vector<std::string>& goals) {
+    std::optional<std::vector<std::string>> least;
+    for (const std::string& names : goals) {
+        const Goal goal = to_goal(names);
+        const std::vector<std::string> sentences = missing(cells, goal);
+        if (sentences.empty()) {
+            std::string changes;
+            for (const Cell& cell : cells) {
+                if (!cell.as_expected()) {
+                    changes += fmt::format("`{}` now {}, ", cell.trial.claim->name,
+                                           cell.trial.finding.holds ? "holds" : "fails");
+                }
+            }
+            fmt::print("{}\n", changes.empty()
+                                   ? "No result changed, which is the goal."
+                                   : "Solved: " + changes + "and no other result changed.");
+            return true;
+        }
+        if (!least || sentences.size() < least->size()) {
+            least = sentences;
+        }
+    }
+    for (const std::string& sentence : *least) {
+        fmt::print("Not yet: {}.\n", sentence);
+    }
+    return false;
+}
+
 void write(const std::string& file, const std::string& text) {
     std::FILE* const stream = open_csv(file);
     std::fputs(text.c_str(), stream);
@@ -182,6 +252,9 @@ int main(int argc, char** argv) {
     command_line.add("--stage", options.stage, 1, last_stage, "test this stage only");
     command_line.add("--spawn", options.spawn,
                      "with --stage: command that starts a server to test instead of that stage's");
+    command_line.add("--goal", options.goals,
+                     "with --stage: claims whose results are to change, such as 'a,b' or 'none'; "
+                     "any one goal will do");
     command_line.add("--markdown", options.markdown, "write the table to this file");
     command_line.add("--json", options.json, "write all results to this file");
     command_line.add("--jobs", options.jobs, 1, 64,
@@ -190,6 +263,10 @@ int main(int argc, char** argv) {
     if (!options.spawn.empty() && options.stage == 0) {
         fail("--spawn needs --stage to say which stage it replaces");
     }
+    if (!options.goals.empty() && options.stage == 0) {
+        fail("--goal needs --stage to say which stage is to change");
+    }
+    std::for_each(options.goals.begin(), options.goals.end(), to_goal);
 
     raise_descriptor_limit();
     std::vector<Cell> cells = empty_cells(options);
@@ -202,6 +279,11 @@ int main(int argc, char** argv) {
     fmt::print("{}", to_text(cells));
     write(options.markdown, to_markdown(cells));
     write(options.json, to_json(cells));
+    if (!options.goals.empty()) {
+        const bool solved = print_verdict(cells, options.goals);
+        finish_output();
+        return solved ? 0 : 1;
+    }
 
     std::size_t failed = 0;
     for (const Cell& cell : cells) {

@@ -33,6 +33,26 @@ TEST_CASE("The matrix accepts a server that behaves as expected, and writes its 
     std::filesystem::remove(json);
 }
 
+TEST_CASE(
+    "With a goal, the matrix says whether exactly these results changed, or what is missing") {
+    if (sanitized) {
+        return;  // there are no variants
+    }
+    const std::string variant =
+        fmt::format("{} --port 0 {}", shell_word(program("stage03_variant_fresh_parser")),
+                    course_servers.at(2).flags);
+    const auto verdict = [&](const std::string& goals) {
+        const std::string output =
+            output_of({program("matrix"), "--stage 3 " + goals, {"--spawn", variant}});
+        return output.substr(std::min(output.find("Solved"), output.find("Not yet")));
+    };
+    CHECK(verdict("--goal none --goal pipelining") ==
+          "Solved: `pipelining` now fails, and no other result changed.\nexit 0\n");
+    CHECK(verdict("--goal keep-alive,reason --goal keep-alive") ==
+          "Not yet: `keep-alive` still holds: 20 of 20 answered on one connection.\n"
+          "Not yet: `pipelining` should not change, but now fails: 1 of 40 in order.\nexit 1\n");
+}
+
 TEST_CASE("If one server does not start, the matrix still ends the others by SIGTERM", "[waits]") {
     const std::string folder = fmt::format("/tmp/matrix_test_{}", getpid());
     std::filesystem::create_directory(folder);
@@ -58,5 +78,9 @@ TEST_CASE("The matrix rejects wrong flags and commands in one sentence") {
     CHECK(
         output_of({program("matrix"), "--stage 1 --spawn true"}).find("no server from 'true': ") !=
         std::string::npos);
+    CHECK(output_of({program("matrix"), "--goal none"}) ==
+          "matrix: --goal needs --stage to say which stage is to change\nexit 2\n");
+    CHECK(output_of({program("matrix"), "--stage 1 --goal idle-client,idle"}) ==
+          "matrix: --goal: there is no claim 'idle'\nexit 2\n");
     CHECK(output_of({program("matrix"), "--stage 11"}).ends_with("\nexit 2\n"));
 }

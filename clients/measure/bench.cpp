@@ -289,7 +289,7 @@ struct Scenario {
     std::size_t at_a_time = 1;    // requests in flight on each connection
     bool close = false;           // closes the connection after each response
     std::size_t first_stage = 0;  // that --stages measures with it; 0: none
-    std::size_t percent = 0;      // of our capacity, offered at a fixed rate; 0: as fast as it goes
+    std::size_t percent = 0;      // of our capacity, at a fixed rate; 0: as fast as possible
 
     /// wrk can't separate the latencies of pipelined requests.
     bool has_latencies() const { return at_a_time == 1; }

@@ -77,7 +77,7 @@ TEST_CASE("The floor answers like the last stage, once per request, wherever pac
         }
     }
     CHECK(expected.starts_with("HTTP/1.1 202 "));
-    CHECK(expected.ends_with("|{\"status\":\"accepted\"}"));
+    CHECK(expected.ends_with("|{\"status\":\"accepted\"}\n"));
 }
 
 TEST_CASE("The floor answers pipelined requests, and closes after the last one") {

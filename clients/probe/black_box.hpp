@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "clients/probe/connection.hpp"
 #include "clients/probe/course.hpp"
 #include "clients/probe/process.hpp"
 #include "common/catch.hpp"
@@ -27,6 +28,13 @@ inline std::string shell_word(std::string_view word) {
         text += c == '\'' ? "'\\''" : std::string{c};
     }
     return text + "'";
+}
+
+/// "202 BODY", without the newline at the end of a JSON body.
+inline std::string status_and_body(const ReceivedResponse& response) {
+    const bool ends_line = response.body.ends_with('\n');
+    return fmt::format("{} {}", response.status,
+                       response.body.substr(0, response.body.size() - (ends_line ? 1 : 0)));
 }
 
 /// Waits until a command exits. Returns its output, followed by a line "exit N".

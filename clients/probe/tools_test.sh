@@ -52,7 +52,7 @@ declare -A flags=(
 )
 for stage in "${!flags[@]}"; do
     start "$stage" ${flags[$stage]} # unquoted: splits into flags
-    expect "$stage, curl" "$(curl -sS -m 10 -w ' %{http_code}' -d "$event" "$url")" '*{*} 20[02]'
+    expect "$stage, curl" "$(curl -sS -m 10 -w ' %{http_code}' -d "$event" "$url" | tr -d '\n')" '*{*} 20[02]'
     expect "$stage, curl by HTTP/1.0" "$(curl -sS -m 10 -0 -w ' %{http_code}' -d "$event" "$url")" '* 20[02]'
     expect "$stage, wget" "$(wget -q -T 10 -t 1 -O - --post-data "$event" "$url")" '{*}'
     request=$(printf 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s' ${#event} "$event")
