@@ -1,6 +1,7 @@
 #include "stage06_workers/wakeup_batch.hpp"
 
 #include <cassert>
+#include <thread>
 
 #include "stage05_backpressure/responses.hpp"
 
@@ -29,6 +30,7 @@ void WakeupBatch::notify_later(BatchedCondition& condition) {
     pending_.push_back(&condition);
     if (pending_.size() == pending_max) {
         send();
+        std::this_thread::yield();  // otherwise the queue may fill before a worker gets this core
     } else if (!flush_posted_) {
         flush_posted_ = true;
         asio::post(io_, [] {

@@ -21,8 +21,8 @@ inline void add_options(CommandLine& command_line, DrainOptions& options) {
     command_line.add("--drain-seconds", options.seconds, 0, 86'400, "time to finish in");
 }
 
-/// Turns SIGINT and SIGTERM into a graceful shutdown: they no longer end the process. A thread of
-/// its own waits for them, so it notices them whatever the other threads do.
+/// Turns SIGINT and SIGTERM into a graceful shutdown: they no longer end the process. A separate
+/// thread waits for them, so it notices them whatever the other threads do.
 class Shutdown {
 public:
     /// Blocks both signals in this thread and in all threads that it starts later. So construct it
