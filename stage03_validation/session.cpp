@@ -77,14 +77,10 @@ awaitable<const Request*> Session::next() {
             break;
         }
 
-        // Wait first, then read: an idle connection needs no buffer. But a new connection has often
-        // brought its first request.
-        if (has_read_) {
-            asio::error_code wait_error;
-            co_await socket_.async_wait(Socket::wait_read,
-                                        asio::redirect_error(use_awaitable, wait_error));
-        }
-        has_read_ = true;
+        // Wait first, then read: an idle connection needs no buffer.
+        asio::error_code wait_error;
+        co_await socket_.async_wait(Socket::wait_read,
+                                    asio::redirect_error(use_awaitable, wait_error));
         take_bytes();
     }
     co_await flush();

@@ -102,10 +102,9 @@ private:
     Clock::time_point due_;                        // its end: more bytes do not extend it
     Clock::time_point now_ = clock_.now();  // of the last read, or of the first gathered response
     std::function<void()> count_refusal_;   // for stage 9
-    bool has_read_ = false;
-    bool refused_ = false;     // the client may still be sending
-    bool only_reads_ = false;  // for stage 10: its last request was safe
-    bool finishing_ = false;   // for stage 10: its next response is the last one
+    bool refused_ = false;                  // the client may still be sending
+    bool only_reads_ = false;               // for stage 10: its last request was safe
+    bool finishing_ = false;                // for stage 10: its next response is the last one
     State state_ = State::open;
 };
 
