@@ -89,7 +89,7 @@ refused "client: no server from 'false': it ended before it listened" stress 3 -
 shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*./lab help all lists all commands: *" help
 shows "*./lab COMMAND*  tour *    sharding *" help all
 shows "*experiment*workers --help*--csv*" bench workers --help
-shows "*./lab notes 10 *./lab notes glossary *" notes
+shows "*"$'\n'"  10 *"$'\n'"  glossary *" notes
 shows "Glossary*## Terms*" notes glossary
 shows "*-        handle(listener.accept());*+        Socket socket = co_await *" diff 2
 shows "*+#include \"stage03_validation/session.hpp\"*" diff 3

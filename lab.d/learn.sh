@@ -192,10 +192,12 @@ lab_notes() {
 
 # Lists the pages that notes can show, with their titles.
 list_notes() {
-    local file name
+    local file name indent
+    indent=$(printf '%27s' '')
+    echo "./lab notes NAME shows one of these:"
     for file in docs/stage*.md $(ls docs/*.md docs/d*/*.md | grep -v docs/stage); do
         name=$(basename "$file" .md)
         [[ ! $name =~ ^stage([0-9]{2})$ ]] || name=$((10#${BASH_REMATCH[1]}))
-        printf './lab notes %-18s %s\n' "$name" "$(sed -n '1s/^# //p' "$file")"
+        printf '  %-24s %s\n' "$name" "$(sed -n '1s/^# //p' "$file" | fold -s -w 53 | sed "2,\$s/^/$indent/")"
     done
 }
