@@ -254,6 +254,7 @@ Session::Exchange& Session::exchange() {
 
 std::vector<std::unique_ptr<Session::Exchange>>& Session::spare_exchanges() {
     thread_local std::vector<std::unique_ptr<Exchange>> spares;
+    spares.reserve(spares_max);  // so that Recycle does not allocate
     return spares;
 }
 

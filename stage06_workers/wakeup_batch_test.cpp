@@ -77,6 +77,47 @@ TEST_CASE("A waiting thread is woken after all ready handlers have run") {
     CHECK(poppers.pops(3));
 }
 
+TEST_CASE("The jobs of one batch run at the same time, although the batch wakes only one thread") {
+    constexpr int threads = 3;
+    Queue queue{10};
+    std::atomic<int> waiting = 0;
+    std::atomic<int> working = 0;
+    std::atomic<int> met = 0;
+    const auto work_all = [&] {
+        ++waiting;
+        while (queue.pop()) {
+            ++working;
+            const auto deadline = std::chrono::steady_clock::now() + 10s;
+            while (working < threads && std::chrono::steady_clock::now() < deadline) {
+                std::this_thread::yield();
+            }
+            met += working == threads ? 1 : 0;
+        }
+    };
+    {
+        std::array<std::jthread, threads> workers{std::jthread{work_all}, std::jthread{work_all},
+                                                  std::jthread{work_all}};
+        while (waiting < threads) {
+            std::this_thread::yield();
+        }
+        std::this_thread::sleep_for(20ms);  // all of them probably wait, as in Poppers
+        asio::io_context io{1};
+        const WakeupBatch batch{io};
+        asio::post(io, [&] {
+            for (int i = 0; i < threads; ++i) {
+                CHECK(queue.try_push(int{i}) == PushStatus::success);
+            }
+        });
+        io.run();
+        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        while (met < threads && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        queue.close();  // wakes all, so only after the wait
+    }
+    CHECK(met == threads);
+}
+
 TEST_CASE("Many pending wake-ups are sent before the loop iteration ends") {
     Poppers poppers{300};
     asio::io_context io{1};
