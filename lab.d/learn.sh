@@ -69,7 +69,7 @@ END
             "$(mark "diff $n")" "$(mark "run $n")" "$(mark "freeze $n" "claims $n")" $solved $total
         [[ $solved -eq $total ]] || ! is_done "notes $n" || exercises=$n
     done
-    printf '\nNext: ./lab %s\n' "${step:+$step     (./lab next runs it)}${step:-check N, with your own server}"
+    printf '\nNext: ./lab %s\n' "${step:-check N, with your own server}${step:+     (./lab next runs it)}"
     [[ -z $exercises ]] || echo "The exercises of stage $exercises: ./lab exercise $exercises"
 }
 
@@ -114,6 +114,7 @@ judge() {
         return 1
     fi
     build matrix "$stage_dir"
+    say_duration
     run "$bin/matrix" --stage "$n" "${goals[@]}" --json "$build/exercise.json" | tee "$build/exercise.txt"
     [[ $(tail -n 1 "$build/exercise.txt") == 'No result changed'* ]] || return 0
     [[ -n $command ]] || command=$(compare_ratios docs/results/matrix.json "$build/exercise.json")
@@ -173,7 +174,7 @@ lab_notes() {
     if [[ -t 1 ]]; then
         pager=${PAGER:-less}
         command -v "${pager%% *}" >/dev/null || pager=cat
-        columns=$(stty size </dev/tty 2>/dev/null | cut -d' ' -f2) || true
+        columns=$(stty size 2>/dev/null </dev/tty | cut -d' ' -f2) || true
         [[ ${columns:-0} -gt 0 ]] || columns=80
         [[ $columns -le 100 ]] || columns=100
         [[ -n ${NO_COLOR-} ]] || style=()
@@ -185,7 +186,7 @@ lab_notes() {
     else
         text=$(LC_ALL=C awk -f lab.d/terminal.awk "$file")
     fi
-    LESS=${LESS-R} $pager <<<"$text" # unquoted: a pager may come with flags
+    LESS=${LESS-R} LESSCHARSET=utf-8 $pager <<<"$text" # unquoted: a pager may come with flags
     command -v lowdown >/dev/null || echo "lab: to see the notes without the marks of Markdown, install the package lowdown: ./lab setup" >&2
     record "$event"
 }

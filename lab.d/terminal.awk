@@ -1,6 +1,6 @@
 # Prepares a note for the terminal. Moves folded hints and answers to the end, numbered, so that nobody sees them
-# before looking for them, and drops comments and links to other notes. With a width, it also wraps long lines of code
-# between words, and turns a table that is too wide into a list. Run it with LC_ALL=C.
+# before looking for them, drops comments, and names the command that shows a linked page. With a width, it also wraps
+# long lines of output between words, and turns a table that is too wide into a list. Run it with LC_ALL=C.
 
 # The number of characters of UTF-8 text.
 function chars(text) {
@@ -26,13 +26,19 @@ function fold(summary,   label) {
     emit("### " label ": " summary "\n")
 }
 
-# Text without the addresses of its links, except pictures and pages of the web.
-function without_links(line,   done, link) {
+# Text without the addresses of its links, except pictures and pages of the web. A linked page that is no stage's note
+# gets the command that shows it.
+function without_links(line,   done, link, page) {
     while (match(line, /\[[^]]*\]\([^):]*\)/)) {
         link = substr(line, RSTART, RLENGTH)
         if (RSTART == 1 || substr(line, RSTART - 1, 1) != "!") {
+            page = link ~ /\.md/ && link !~ /\]\([^)]*(stage[0-9]+|[A-Z]+)\.md/ ? link : ""
+            sub(/^.*\]\(/, "", page)
+            sub(/\.md.*$/, "", page)
+            sub(/^.*\//, "", page)
             sub(/^\[/, "", link)
             sub(/\]\([^)]*\)$/, "", link)
+            if (page != "") link = link " (`./lab notes " page "`)"
         }
         done = done substr(line, 1, RSTART - 1) link
         line = substr(line, RSTART + RLENGTH)
@@ -40,9 +46,18 @@ function without_links(line,   done, link) {
     return done line
 }
 
-# Whether an apostrophe is open at the end of a line.
-function in_quotes(head) {
-    return head !~ / # / && gsub(/'/, "", head) % 2
+# Emits a line of text. A link may begin in it and end in the next one.
+function emit_text(line,   more) {
+    if (line ~ /\[[^]]*$|\]\([^)]*$/ && (getline more) > 0) {
+        if (more == "") {
+            emit(without_links(line))
+            line = ""
+        } else {
+            sub(/^ +/, "", more)
+            line = line " " more
+        }
+    }
+    emit(without_links(line))
 }
 
 # The characters of a line without the spaces at its end.
@@ -51,35 +66,33 @@ function chars_to_end(line) {
     return chars(line)
 }
 
-# Where to break a line that is too wide for its room: between columns, or else between words. Breaks no quoted word of
-# a command.
-function break_of(line, room, is_command,   i, head, columns) {
-    for (columns = is_command ? 0 : 1; columns >= 0; --columns) {
+# Where to break a line that is too wide for its room: between columns, or else between words.
+function break_of(line, room,   i, head, columns) {
+    for (columns = 1; columns >= 0; --columns) {
         for (i = length(line); i > columns * room / 2; --i) {
             head = substr(line, 1, i)
-            if (head !~ (columns ? "   $" : " $") || chars_to_end(head) > room) continue
-            if (!is_command || !in_quotes(head)) return i
+            if (head ~ (columns ? "   $" : " $") && chars_to_end(head) <= room) return i
         }
     }
     return 0
 }
 
-# Wraps a line of code, but no line of a picture, which has a box-drawing character. A command continues after a
-# backslash, so that it can be copied.
-function emit_code(line,   i, rest, indent, mark) {
+# Wraps a line of output, but no line of a picture, which has a box-drawing character. Commands and C++ stay as they
+# are, so that they can be copied.
+function emit_code(line,   i, rest, indent) {
     match(line, /^ */)
     indent = substr(line, 1, RLENGTH) "    "
-    mark = line ~ /^ *\$ / ? " \\" : ""
-    while (width && chars(line) > width - 10 && line !~ /\342\224/) {
-        i = break_of(line, width - 10, mark != "")
+    if (line ~ /^ *\$ /) is_command = 1
+    while (language == "console" && !is_command && width && chars(line) > width - 4 && line !~ /\342\224/) {
+        i = break_of(line, width - 4)
         if (i <= length(indent)) break
         rest = substr(line, i + 1)
         line = substr(line, 1, i)
         sub(/ +$/, "", line)
-        if (line ~ / # /) mark = ""
-        emit(line mark)
+        emit(line)
         line = indent rest
     }
+    if (is_command) is_command = line ~ /\\$/
     emit(line)
 }
 
@@ -112,14 +125,14 @@ function emit_table(   r, c, n, cells, head, longest, wide) {
 }
 
 rows && (in_code || !/^\|/) { emit_table() }
-/^ *```/ { in_code = !in_code; emit($0); next }
+/^ *```/ { in_code = !in_code; language = $1; sub(/^```/, "", language); emit($0); next }
 in_code { emit_code($0); next }
 /^\|/ { row[++rows] = without_links($0); next }
 /^<!--.*-->$/ { next }
 /^### / { task = substr($0, 5) }
 /^<details><summary>.*<\/summary>$/ { gsub(/<[^>]*>/, ""); fold($0); next }
 /^<\/details>/ { part = ""; next }
-{ emit(without_links($0)) }
+{ emit_text($0) }
 END {
     if (rows) emit_table()
     if (count["Hint"]) print "\n## Hints\n\n" ending["Hint"]

@@ -68,10 +68,10 @@ inline const std::array<StageLoad, last_stage> stage_loads{{
                 "overload"},
      .overloads = true},
 
-    // Stage 7 gets the load of the notes that this course grew from: 5,000 requests, 200 at a time.
+    // Stage 7 gets the load of an older course: 5,000 requests, 200 at a time.
     {.load = {.requests = 5'000, .concurrency = 200, .keep_alive = true, .rate = 12'937},
      .claims = {"one-lock", "hot-user", "parallel-jobs", "lost-update", "overload"},
-     .reference = "the notes that this course grew from: accepted 138 of 5000",
+     .reference = "an older course accepted 138 of 5000 (./lab notes accepted-requests)",
      .sweeps_workers = true,
      .overloads = true},
 
@@ -82,7 +82,7 @@ inline const std::array<StageLoad, last_stage> stage_loads{{
      .users = 100,
      .second_run = {.server_flags = "--queue-capacity 1000 --work-ms 10 --hold-ms 1",
                     .rate = 10'799,
-                    .reference = "the notes that this course grew from: accepted 1536 of 5000"},
+                    .reference = "an older course accepted 1536 of 5000 (./lab notes accepted-events)"},
      .overloads = true},
 
     // Stage 9 gets the load of stage 8, so the cost of counting would show in the same figures.
