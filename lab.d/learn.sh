@@ -114,7 +114,7 @@ judge() {
         return 1
     fi
     build matrix "$stage_dir"
-    say_duration
+    announce_claims
     run "$bin/matrix" --stage "$n" "${goals[@]}" --json "$build/exercise.json" | tee "$build/exercise.txt"
     [[ $(tail -n 1 "$build/exercise.txt") == 'No result changed'* ]] || return 0
     [[ -n $command ]] || command=$(compare_ratios docs/results/matrix.json "$build/exercise.json")
