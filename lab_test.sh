@@ -90,7 +90,7 @@ shows "*./lab COMMAND*N is a stage: 1 2 3 4 5 6 7 8 9 10*./lab help all lists al
 shows "*./lab COMMAND*  tour *    sharding *" help all
 shows "*experiment*workers --help*--csv*" bench workers --help
 shows "*"$'\n'"  10 *"$'\n'"  glossary *" notes
-shows "Glossary*## Terms*" notes glossary
+shows "*Glossary*## Terms*" notes glossary
 shows "*-        handle(listener.accept());*+        Socket socket = co_await *" diff 2
 shows "*+#include \"stage03_validation/session.hpp\"*" diff 3
 shows "*new defaults, *work_ms 100 instead of 500, workers 16 instead of 4*" diff 7
