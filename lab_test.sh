@@ -214,7 +214,7 @@ said=$(PATH=$PWD/$misfit/few ./lab notes 2 2>&1)
 [[ $said == '# Stage 2: '*'## Answers'*'install the package lowdown: ./lab setup' ]] || failed "notes without lowdown: $said"
 echo 'ok: notes'
 
-# The first steps of a learner, in a build folder whose programs are scripts that say what stands in their file.
+# The first steps of a learner, in a build folder whose programs are scripts that print the text of a file.
 learner=$misfit/learner
 mkdir -p $learner/release/bin $misfit/stubs
 touch $learner/release/build.ninja $learner/release/made_for

@@ -253,7 +253,7 @@ std::vector<std::string> faults_in(const path& file, const std::string& text) {
 
 /// All texts of the course that people read, without what programs generate.
 std::vector<path> texts() {
-    const std::vector<std::string> kinds{".md",  ".cpp", ".hpp", ".patch",   ".sh",
+    const std::vector<std::string> kinds{".md",  ".cpp", ".hpp", ".patch",   ".sh",  ".awk",
                                          ".txt", ".py",  ".lua", ".gnuplot", ".html"};
     std::vector<path> files;
     std::filesystem::recursive_directory_iterator entry{source_tree};

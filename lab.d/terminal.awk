@@ -1,5 +1,5 @@
-# Prepares a note for the terminal. Moves folded hints and answers to the end, numbered, so that nobody sees them
-# before looking for them, drops comments, and names the command that shows a linked page. With a width, it also wraps
+# Prepares a note for the terminal. Moves folded hints and answers to the end, numbered, so that a reader sees
+# them only on purpose. Drops comments, and names the command that shows a linked page. With a width, it also wraps
 # long lines of output between words, and turns a table that is too wide into a list. Run it with LC_ALL=C.
 
 # The number of characters of UTF-8 text.

@@ -149,7 +149,7 @@ std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     text.add("draining", "gauge", "1 while the server drains and rejects new events, otherwise 0.",
              gauges.draining ? 1 : 0);
     text.add("queue_wait_seconds", "Time that events waited for a worker.", metrics.queued);
-    text.add("event_duration_seconds", "Time from accepting an event to the end of its processing.",
+    text.add("event_duration_seconds", "Time from receiving an event to the end of its processing.",
              metrics.processed);
     // This name is a convention of Prometheus, so it has no prefix.
     return text.take() +

@@ -187,7 +187,8 @@ private:
         sent_ += load.requests;
         failed_ += load.requests - report.accepted - (stage_load_.overloads ? report.rejected : 0);
         if (options_.until_done) {
-            say(fmt::format("waiting until the {} accepted events have been processed\n", accepted));
+            say(fmt::format("  waiting until the {} accepted events have been processed\n",
+                            accepted));
             std::fflush(stdout);
             const auto start = std::chrono::steady_clock::now();
             const std::int64_t done = account.wait_for(accepted, 10min).value_or(0);

@@ -188,7 +188,7 @@ Goal to_goal(const std::string& names) {
     return goal;
 }
 
-/// What is missing for the goal: a sentence for each claim.
+/// A sentence for each claim whose result keeps the goal from being reached.
 std::vector<std::string> missing(const std::vector<Cell>& cells, const Goal& goal) {
     std::vector<std::string> sentences;
     for (const Cell& cell : cells) {
