@@ -535,13 +535,11 @@ double measure_capacity(const std::vector<Server>& servers, const Options& optio
     return run_load(loads.front(), *ours, 0, options, cores).per_second;
 }
 
-void bench_load(const Scenario& scenario, const std::vector<Server>& servers,
+/// `rate` is that of a partial load.
+void bench_load(const Scenario& scenario, const std::vector<Server>& servers, std::size_t rate,
                 const Options& options, const Cores& cores, std::FILE* csv) {
     fmt::print("\n{}: {}; median of {} runs of {} s\n", scenario.name, scenario.what,
                options.rounds, options.seconds);
-    const auto percent = static_cast<double>(scenario.percent);
-    const auto rate = static_cast<std::size_t>(
-        percent > 0 ? percent / 100 * measure_capacity(servers, options, cores) : 0);
     std::fflush(stdout);
     std::vector<Runs> runs(servers.size());
     for (std::size_t round = 0; round < options.rounds; ++round) {
@@ -636,12 +634,16 @@ void bench(const Options& options, const std::vector<std::string>& scenarios, st
         notice("skipping nginx, which is not installed (Debian's package nginx-light)");
     }
     print_heads(options, csv);
+    double capacity = 0;  // measured for the first partial load
     for (const Scenario& scenario : loads) {
         if (std::find(scenarios.begin(), scenarios.end(), scenario.name) != scenarios.end()) {
             const auto skipped = options.stages ? scenario.first_stage - 1 : 0;
-            bench_load(scenario,
-                       {servers.begin() + static_cast<std::ptrdiff_t>(skipped), servers.end()},
-                       options, cores, csv);
+            if (scenario.percent > 0 && capacity == 0) {
+                capacity = measure_capacity(servers, options, cores);
+            }
+            bench_load(
+                scenario, {servers.begin() + static_cast<std::ptrdiff_t>(skipped), servers.end()},
+                static_cast<std::size_t>(capacity) * scenario.percent / 100, options, cores, csv);
         }
     }
     if (!scenarios.empty() && scenarios.back() == idle) {
