@@ -5,7 +5,9 @@ set datafile separator ","
 loads = system("awk -F, 'NR > 1 && $3 != \"\" && !seen[$1]++ { print $1 }' ".csv)
 if (words(loads) == 0) exit  # nothing but idle connections
 servers = system("awk -F, 'NR > 1 && !seen[$2]++' ".csv." | wc -l") + 0
-set terminal svg size 720,400 font "sans-serif,14" dynamic noenhanced
+columns = words(loads) > 4 ? 4 : words(loads)  # more would not leave room for the figures
+lines = (words(loads) + columns - 1) / columns
+set terminal svg size 720,360 * lines font "sans-serif,14" dynamic noenhanced
 set output svg
 grey = "#808080"
 set border 1 linecolor rgb grey
@@ -25,7 +27,7 @@ set linetype 5 linecolor rgb "#457b9d"
 set linetype 6 linecolor rgb "#9b5de5"
 set linetype cycle 6
 
-set multiplot layout 1,words(loads) margins 0.03,0.98,0.2,0.8 spacing 0.04,0 \
+set multiplot layout lines,columns margins 0.03,0.98,0.2 / lines,1 - 0.24 / lines spacing 0.04,0.4 / lines \
     title "CPU time of a request (µs)" textcolor rgb grey
 do for [load in loads] {
     set title load textcolor rgb grey
