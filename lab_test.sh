@@ -75,7 +75,7 @@ refused "lab: no C++ file has a path that begins with '--help'" lint --help
 refused "lab: there is no stage 99 *" attack 99
 refused "lab: build takes the names of targets, got '--help'" build --help
 refused "lab: versions takes no argument, got 'all'" versions all
-refused "lab: unknown bench 'shards'; choose one of: speed, stage-costs, *, lock-granularity" bench shards
+refused "lab: unknown bench 'shards'; choose one of: timeline, speed, *, lock-granularity" bench shards
 refused "lab: unknown bench ''; choose one of: *" bench '' --record
 refused "experiment: unknown flag '--bogus' *" bench workers --bogus
 refused "lab: matrix --record takes no other flags, got '--stage 3'" matrix --stage 3 --record

@@ -2,6 +2,7 @@
 
 # Each bench: its name, the program that measures it, and what it measures.
 benches=(
+    'timeline|timeline|what becomes of 24 requests and a SIGTERM in each stage'
     'speed|bench|CPU time of a request: the last stage and nginx'
     'stage-costs|bench --stages|CPU time of a request in each stage'
     'overload|goodput|events done in time at 0.5 to 10 times the capacity'
@@ -74,7 +75,8 @@ END
     done
     cat <<END
 
-speed also measures other servers, with --peer NAME='COMMAND with {port}'.
+timeline takes the number of a stage, or measures all ten. speed also measures
+other servers, with --peer NAME='COMMAND with {port}'.
 --record as the last flag of bench or matrix writes the results to
 docs/results/, the source of the figures in the notes.
 END
@@ -145,30 +147,30 @@ keep() {
     done
 }
 
-# measure NAME PROGRAM ARGUMENT...: runs the program and, if it succeeds, moves its rows and the picture of
-# NAME.gnuplot to $results. The last line of the picture names the rows that it shows.
+# measure NAME PROGRAM ARGUMENT...: builds $targets, runs the program and, if it succeeds, moves its rows and the
+# pictures of NAME.gnuplot to $results. The last line of a picture names the rows that it shows.
 measure() {
-    local plot=docs/results/$1.gnuplot csv=$build/$1.csv svg=$build/$1.svg
+    local plot=docs/results/$1.gnuplot csv=$build/$1.csv svg=$build/$1.svg picture
     [[ $results != docs/results || ! -f $plot ]] || need build draw
     if [[ -f $plot ]] && ! command -v gnuplot >/dev/null; then
         echo 'gnuplot is not installed, so there will be no picture: ./lab setup build draw installs it'
         plot=
-        rm -f "$results/$1.svg" # its rows are replaced
+        rm -f "$results/$1"{,_*}.svg # their rows are replaced
     fi
-    build "measure_$1"
-    rm -f "$csv" "$svg"
+    build "${targets[@]}"
+    rm -f "$csv" "$build/$1"{,_*}.svg
     mkdir -p "$results"
     run "${@:2}" --csv "$csv"
     [[ -f $csv ]] || return 0 # --help measures nothing
     if [[ -n $plot && -f $plot ]]; then
         # gnuplot reads the rows through a shell, where a file name without a folder needs no quotes.
         (plot=$PWD/$plot && cd "$build" && run gnuplot -e "csv = '$1.csv'; svg = '$1.svg'" "$plot")
-        if [[ -f $svg ]]; then
-            echo "<!-- drawn from $1.csv, sha256 $(sha256sum <"$csv" | cut -d' ' -f1) -->" >>"$svg"
-            keep "$svg"
-        else
-            rm -f "$results/$1.svg" # its rows are replaced
-        fi
+        rm -f "$results/$1"{,_*}.svg # their rows are replaced
+        for picture in "$build/$1"{,_*}.svg; do
+            [[ -f $picture ]] || continue
+            echo "<!-- drawn from $1.csv, sha256 $(sha256sum <"$csv" | cut -d' ' -f1) -->" >>"$picture"
+            keep "$picture"
+        done
     fi
     keep "$csv"
 }
@@ -182,6 +184,11 @@ lab_bench() {
         names+=", $known"
     done
     [[ -n $command ]] || refuse "unknown bench '$name'; choose one of: ${names:2}"
+    local targets=("measure_${name//-/_}")
+    if [[ $name == timeline && ${1-} =~ ^[0-9]+$ ]]; then
+        [[ $results != docs/results ]] || refuse "bench timeline --record takes no stage, got '$1'"
+        targets=(timeline "$(stage_dir "$1")")
+    fi
     [[ ! $name =~ ^(speed|stage-costs|queues|maps)$ ]] || need build bench
     [[ ! $name =~ ^(queues|maps)$ ]] || rm -f "$build/release/build.ninja" # so that CMake searches for the libraries again
     measure "${name//-/_}" "$bin"/$command "$@" # unquoted: a program, and perhaps an argument

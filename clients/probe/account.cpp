@@ -44,7 +44,7 @@ std::string Account::event(std::int64_t amount, std::size_t n) const {
 std::optional<std::int64_t> Account::balance() const {
     std::int64_t sum = 0;
     for (const std::string& user : users_) {
-        const auto balance = balance_of(user);
+        const auto balance = balance_of(target_, user);
         if (!balance) {
             return std::nullopt;
         }
@@ -53,16 +53,16 @@ std::optional<std::int64_t> Account::balance() const {
     return sum;
 }
 
-std::optional<std::int64_t> Account::balance_of(const std::string& user) const {
+std::optional<std::int64_t> balance_of(const Target& target, std::string_view user) {
     constexpr std::string_view name = R"("balance":)";
     const std::string query =
         post(JsonObject{}.add("type", "balance").add("user", user).text(), "Connection: close\r\n");
-    const auto deadline = steady_clock::now() + default_timeout;
+    const auto deadline = steady_clock::now() + Account::default_timeout;
     std::optional<ReceivedResponse> response;
     do {  // 503: another request held the lock for too long
-        Connection connection{target_};
+        Connection connection{target};
         connection.send(query);
-        response = connection.receive(default_timeout);
+        response = connection.receive(Account::default_timeout);
     } while (status_of(response) == 503 && steady_clock::now() < deadline);
     const std::size_t at = response ? response->body.find(name) : std::string::npos;
     if (at == std::string::npos) {

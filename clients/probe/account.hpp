@@ -5,11 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "clients/probe/target.hpp"
 
 namespace unfreeze {
+
+/// The balance of a user, or nothing if the server does not report it.
+[[nodiscard]] std::optional<std::int64_t> balance_of(const Target& target, std::string_view user);
 
 /// One user or several, which no other client uses. A client sees only from their balance which of
 /// the accepted events the server has processed.
@@ -33,8 +37,6 @@ public:
     static constexpr std::chrono::milliseconds default_timeout{3'000};
 
 private:
-    std::optional<std::int64_t> balance_of(const std::string& user) const;
-
     Target target_;
     std::vector<std::string> users_;
 };
