@@ -31,7 +31,7 @@ plot_stage = "plot \
     rows(stage, answered('4')) ".bar." linecolor rgb blue, \
     rows(stage, answered('5')) ".bar." linecolor rgb amber, \
     rows(stage, done) using ($8 / 1000):(y($3)) with points pointtype 7 pointsize dot linecolor rgb teal, \
-    rows(stage, lost) using (server(stage, 6)):(y($3)) with points pointtype 2 pointsize 1.4 * dot linewidth 1.8 linecolor rgb red"
+    rows(stage, lost) using (server(stage, 6)):(y($3)) with points pointtype 2 pointsize 1.8 * dot linewidth 1.8 linecolor rgb red"
 mark_signal = "signal = server(stage, 5); \
     set arrow 1 from signal, graph 0 to signal, graph 1 nohead dashtype 2 linecolor rgb grey; \
     set label 1 'SIGTERM' at signal, graph 1.04 center textcolor rgb grey; \
@@ -76,6 +76,7 @@ if (words(stages) > 1) {
 set terminal svg size 720,440 font "sans-serif,12" dynamic noenhanced
 dot = 0.6
 set lmargin 8
+set tmargin 2.5
 set rmargin 24
 set xlabel "seconds" textcolor rgb grey
 set ytics scale 0 font 'sans-serif,11'
