@@ -45,9 +45,8 @@ std::string flags_of(std::size_t stage) {
                        stage >= 5 ? " --queue-capacity 8" : "", stage >= 6 ? " --workers 4" : "");
 }
 
-/// What a client sends. Each event has a user of its own, except that the second and the third have
-/// the same one. Amounts are 1, or 2 for that user's second event, so a balance tells which of a
-/// user's events are done.
+/// What a client sends. The events have different users, except the second and the third. Amounts
+/// are 1, or 2 for that user's second event, so a balance tells which of a user's events are done.
 struct Request {
     milliseconds due;
     std::string what;  // the user of an event, or what it is instead

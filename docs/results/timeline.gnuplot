@@ -1,5 +1,5 @@
-# Draws the rows of `./lab bench timeline`: reads the file csv, writes the file svg. With the rows of all stages it has
-# a small panel for each, and each stage also gets a picture of its own: timeline_stage05.svg.
+# Draws the rows of `./lab bench timeline`: reads the file csv, writes the file svg. If the rows are of several stages,
+# svg has a small panel for each, and a larger picture of each goes to another file, such as timeline_stage05.svg.
 # Grey on a transparent background is readable on white and on black pages.
 set datafile separator ","
 stages = system("awk -F, 'NR > 1 && !seen[$1]++ { print $1 }' ".csv)
