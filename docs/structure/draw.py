@@ -37,7 +37,7 @@ STYLE = """
 svg{--card:#fff;--edge:#d0d7de;--text:#424a53;--line:#8c959f;--box:#f6f8fa;--frame:#afb8c1;
 --new:#11695f;--glow:#ddf3ef;--bad:#b42341}
 @media(prefers-color-scheme:dark){svg{--card:#161b22;--edge:#3d444d;--text:#d1d7e0;--line:#7d8794;
---box:#212830;--frame:#59626d;--new:#5fd3c3;--glow:#12413c;--bad:#ff8c9c}}
+--box:#212830;--frame:#59626d;--new:#5fd3c3;--glow:#123a35;--bad:#ff8c9c}}
 text{font:14px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;text-anchor:middle;fill:var(--text)}
 rect,path{fill:none;stroke:var(--line);stroke-width:1.5}
 .card{fill:var(--card);stroke:var(--edge);stroke-width:1}
@@ -142,13 +142,15 @@ class Drawing:
                 return None
 
     def check_ends(self):
+        """A line ends at another line, at a box, at an arrow head, or at a text, from which a space may separate it."""
         for cell, styles in sorted(self.lines.items()):
             for step in STEPS:
                 following = moved(cell, step)
                 if not styles[step] or self.style(following, opposite(step)) or following in self.borders:
                     continue
-                character = self.cells.get(following, " ")
-                if character in LINES or (character == " " and moved(following, step) not in self.cells):
+                if following not in self.cells and step in (RIGHT, LEFT):
+                    following = moved(following, step)
+                if self.cells.get(following, "─") in LINES:
                     self.fail(*cell, "this line ends without joining another, or its box does not close")
 
     def innermost(self, row, column):
