@@ -1,7 +1,7 @@
 # Prepares a note for the terminal. Moves folded hints and answers to the end, numbered, so that a reader sees
-# them only on purpose. Drops comments, names the command that shows a linked page, and shows the drawing of which a
-# picture was made. With a width, it also wraps long lines of output between words, and turns a table that is too wide
-# into a list. Run it with LC_ALL=C.
+# them only on purpose. Drops comments, names the command that shows a linked page, and shows the text drawing of a
+# picture that has one. With a width, it also wraps long lines of output between words, and turns a table that is too
+# wide into a list. Run it with LC_ALL=C.
 
 # The number of characters of UTF-8 text.
 function chars(text) {
@@ -97,7 +97,7 @@ function emit_code(line,   i, rest, indent) {
     emit(line)
 }
 
-# Emits the drawing of a picture, the .txt beside its .svg, as a block of code. Returns whether there is one.
+# Emits the drawing that a picture was made from, the .txt beside its .svg, as code. Returns whether there is one.
 function emit_drawing(picture,   file, line, lines) {
     sub(/^.*\]\(/, "", picture)
     sub(/\.svg\)$/, ".txt", picture)

@@ -52,7 +52,7 @@ text.label{font-size:13px;stroke:var(--card);stroke-width:9;stroke-linejoin:roun
 """
 
 Box = namedtuple("Box", "first last style")  # from the left upper corner to the right lower one
-Text = namedtuple("Text", "first last words style")  # with the style of the line that it is in, or 0
+Text = namedtuple("Text", "words first last style")  # the style of the line that the text is in, or 0
 
 
 class Fault(Exception):
@@ -103,7 +103,7 @@ class Drawing:
                 if style:
                     for column in range(int(before.real) + 1, int(after.real)):
                         self.lines[complex(column, row)] = {UP: 0, RIGHT: style, DOWN: 0, LEFT: style}
-                self.texts.append(Text(first, last, match.group(), style))
+                self.texts.append(Text(match.group(), first, last, style))
 
     def find_boxes(self):
         """Finds the closed rectangles, and takes their sides away from the lines."""
@@ -174,10 +174,10 @@ class Drawing:
             ends.setdefault(a, {})[b] = ends.setdefault(b, {})[a] = True
         joints = [point for point in ends if len(ends[point]) != 2]
         path = ""
-        for start in joints:
+        for start in joints + list(ends):  # first from the joints, then round the loops without one
             while ends[start]:
                 line = [start]
-                while len(line) == 1 or line[-1] not in joints:
+                while len(line) == 1 or line[-1] not in joints and ends[line[-1]]:
                     point, following = line[-1], next(iter(ends[line[-1]]))
                     del ends[point][following], ends[following][point]
                     line.append(following)
@@ -228,13 +228,13 @@ class Drawing:
     def text(self, text):
         box = self.box_around(text.first)
         left, right = centre(text.first).real - WIDTH / 2, centre(text.last).real + WIDTH / 2
-        after, before = self.has_line(text.first, LEFT), self.has_line(text.last, RIGHT)
+        line_before, line_after = self.has_line(text.first, LEFT), self.has_line(text.last, RIGHT)
         kinds = [kind for kind, applies in (
             ("bad", text.words.startswith("! ")),
             ("new", text.words.startswith("new") or DOUBLE in (text.style, box and box.style)),
             ("label", text.style),
-            ("start", after and not before),
-            ("end", before and not after)) if applies]
+            ("start", line_before and not line_after),
+            ("end", line_after and not line_before)) if applies]
         x = left if "start" in kinds else right if "end" in kinds else (left + right) / 2
         kind = f' class="{" ".join(kinds)}"' if kinds else ""
         return (f'<text{kind} x="{x + self.shift(text.first, box):g}" y="{centre(text.first).imag + 5:g}">'
@@ -248,7 +248,7 @@ class Drawing:
 
     def box_around(self, cell):
         for box in reversed(self.boxes):  # the innermost
-            if box.first.real <= cell.real <= box.last.real and box.first.imag <= cell.imag <= box.last.imag:
+            if box.first.real < cell.real < box.last.real and box.first.imag <= cell.imag <= box.last.imag:
                 return box
         return None
 

@@ -40,6 +40,11 @@ with tempfile.TemporaryDirectory() as folder:
         expect((2, f"draw.py: {drawing}:{place}: {fault}\n"), draw(drawing), repr(text))
         expect(False, picture.exists(), f"the picture of {text!r}")
 
+    drawing.write_text("┌──┐\n│  └─┐\n└────┘\n", encoding="utf-8")
+    expect((0, ""), draw(drawing), "a loop that is no box")
+    expect(5, picture.read_text(encoding="utf-8").count("Q"), "its round corners, except where it begins")
+    picture.unlink()
+
     drawing.write_text(BOX, encoding="utf-8")
     stale = (1, f"{picture} is not what {drawing.name} gives: run docs/structure/draw.py\n")
     expect(stale, draw("--check", drawing), "a missing picture")
