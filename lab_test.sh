@@ -200,6 +200,14 @@ for stage in 3 5; do
         grep -qxF -- "${wide#    }" $note || failed "notes $stage is wider than 80 columns: $wide"
     done < <(LC_ALL=C awk '{ line = $0; gsub(/[\200-\277]/, "") } length > 80 { print line }' <<<"$said")
 done
+# A picture of a server is shown as its drawing, in one piece. Other pictures are shown as their names.
+for page in 1 5 10 pipeline; do
+    drawing=docs/structure/$page.txt
+    [[ $page == pipeline ]] || printf -v drawing 'docs/structure/stage%02d.txt' $page
+    said=$(./lab notes $page)
+    [[ $said == *$'\n'"$(sed 's/^/    /' "$drawing")"$'\n'* && $said != *structure/* ]] || failed "notes $page lacks its drawing: $said"
+done
+[[ $(./lab notes 2) == *results/freeze.svg* ]] || failed "notes 2 lacks the name of its chart"
 [[ $(./lab notes glossary) == *$'\n    deadline, timer (3)\n'*'Java: ScheduledExecutorService'* ]] || failed "the wide table of the glossary"
 on_terminal() {
     script -qec "stty cols ${2:-80}; $1 PAGER=cat ./lab notes 2" /dev/null

@@ -190,14 +190,6 @@ struct Note {
         const auto found = sections.find(heading);
         return found == sections.end() ? Lines{} : found->second;
     }
-
-    /// The first block of a kind in a section, such as ```text.
-    Lines block(const std::string& heading, const std::string& kind) const {
-        const Lines lines = section(heading);
-        const auto begin = std::find(lines.begin(), lines.end(), "```" + kind);
-        return begin == lines.end() ? Lines{}
-                                    : Lines{begin + 1, std::find(begin + 1, lines.end(), "```")};
-    }
 };
 
 Note::Note(std::size_t stage) {
@@ -224,8 +216,31 @@ Note::Note(std::size_t stage) {
 
 constexpr std::size_t note_words_max = 1'500;
 constexpr std::size_t readme_lines_max = 80;
-constexpr std::size_t drawing_lines_max = 12;
-constexpr std::size_t drawing_columns_max = 76;
+
+/// The drawing of a server: "stage01" to "stage10", or "pipeline".
+Lines drawing_of(const std::string& name) {
+    return lines_of(source_tree / "docs" / "structure" / (name + ".txt"));
+}
+
+/// A line and a column, counted from 0.
+using Place = std::pair<std::size_t, std::size_t>;
+
+/// The first words in the boxes of a drawing, and their places. *sessions* counts as *session*.
+std::map<std::string, std::set<Place>> parts_of(const Lines& drawing) {
+    const std::regex part{"(│|║) *([a-z]+?)s?[ │║]"};
+    std::map<std::string, std::set<Place>> parts;
+    for (std::size_t row = 0; row < drawing.size(); ++row) {
+        const std::string& line = drawing[row];
+        for (std::sregex_iterator match{line.begin(), line.end(), part}, end; match != end;
+             ++match) {
+            const auto column = std::count_if(line.begin(), (*match)[2].first, [](char c) {
+                return (c & 0xC0) != 0x80;  // the first byte of a character in UTF-8
+            });
+            parts[(*match)[2]].emplace(row, static_cast<std::size_t>(column));
+        }
+    }
+    return parts;
+}
 
 /// The numbers that the matches of a pattern capture, sorted.
 std::vector<int> numbers_of(const Lines& lines, const std::regex& pattern) {
@@ -421,19 +436,6 @@ TEST_CASE("Every note has the same form") {
         CHECK(std::regex_match(note.title, std::regex{fmt::format("Stage {}: [a-z].*", stage)}));
         CHECK(note.headings == headings);
 
-        const Lines drawing = note.block("", "text");
-        CHECK(!drawing.empty());
-        CHECK(drawing.size() <= drawing_lines_max);
-        bool has_new = false;
-        for (const std::string& line : drawing) {
-            INFO(line);
-            CHECK(std::count_if(line.begin(), line.end(), [](char c) {  // UTF-8
-                      return (c & 0xC0) != 0x80;
-                  }) <= static_cast<std::ptrdiff_t>(drawing_columns_max));
-            has_new = has_new || std::regex_search(line, std::regex{"\\bnew\\b"});
-        }
-        CHECK((has_new || stage == 1));
-
         std::size_t tables = 0;
         std::string before;
         for (const std::string& line : note.section("Summary")) {
@@ -444,6 +446,54 @@ TEST_CASE("Every note has the same form") {
             before = line;
         }
         CHECK(tables == 1);
+    }
+}
+
+TEST_CASE("Every note shows a picture of its server, whose drawing marks what is new") {
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        const std::string name = fmt::format("stage{:02}", stage);
+        INFO(name);
+        const Lines before_predict = Note{stage}.section("");
+        const std::regex picture{fmt::format(
+            "!\\[The structure of stage {}\\. .+\\.\\]\\(structure/{}\\.svg\\)", stage, name)};
+        CHECK(std::count_if(before_predict.begin(), before_predict.end(), [&](const auto& line) {
+                  return std::regex_match(line, picture);
+              }) == 1);
+        const Lines drawing = drawing_of(name);
+        CHECK(std::any_of(drawing.begin(), drawing.end(), [](const std::string& line) {
+            return std::regex_search(line, std::regex{"\\bnew\\b"});
+        }));
+    }
+    CHECK(text_of(source_tree / "docs" / "pipeline.md").find("](structure/pipeline.svg)") !=
+          std::string::npos);
+}
+
+TEST_CASE("A part has the same place in the drawings of adjacent stages") {
+    Lines names;
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        names.push_back(fmt::format("stage{:02}", stage));
+    }
+    names.push_back("pipeline");
+    std::size_t compared = 0;
+    for (std::size_t i = 1; i < names.size(); ++i) {
+        const auto before = parts_of(drawing_of(names[i - 1]));
+        for (const auto& [part, after] : parts_of(drawing_of(names[i]))) {
+            if (const auto found = before.find(part); found != before.end()) {
+                INFO(part << " in " << names[i - 1] << " and " << names[i]);
+                // There may be more of a part in one drawing, such as workers and locks.
+                const auto& [fewer, more] =
+                    std::minmax(found->second, after,
+                                [](const auto& a, const auto& b) { return a.size() < b.size(); });
+                CHECK(std::includes(more.begin(), more.end(), fewer.begin(), fewer.end()));
+                ++compared;
+            }
+        }
+    }
+    CHECK(compared > 50);
+    for (const char* const part : {"listener", "permit", "session", "queue", "worker", "lock",
+                                   "balance", "counter", "report", "main"}) {
+        INFO(part);
+        CHECK(parts_of(drawing_of("stage10")).contains(part));
     }
 }
 

@@ -1,6 +1,7 @@
 # Prepares a note for the terminal. Moves folded hints and answers to the end, numbered, so that a reader sees
-# them only on purpose. Drops comments, and names the command that shows a linked page. With a width, it also wraps
-# long lines of output between words, and turns a table that is too wide into a list. Run it with LC_ALL=C.
+# them only on purpose. Drops comments, names the command that shows a linked page, and shows the text drawing of a
+# picture that has one. With a width, it also wraps long lines of output between words, and turns a table that is too
+# wide into a list. Run it with LC_ALL=C.
 
 # The number of characters of UTF-8 text.
 function chars(text) {
@@ -96,6 +97,22 @@ function emit_code(line,   i, rest, indent) {
     emit(line)
 }
 
+# Emits the drawing that a picture was made from, the .txt beside its .svg, as code. Returns whether there is one.
+function emit_drawing(picture,   file, line, lines) {
+    sub(/^.*\]\(/, "", picture)
+    sub(/\.svg\)$/, ".txt", picture)
+    file = FILENAME
+    sub(/[^\/]*$/, "", file)
+    file = file picture
+    while ((getline line < file) > 0) {
+        if (!lines++) emit("```text")
+        emit(line)
+    }
+    close(file)
+    if (lines) emit("```")
+    return lines
+}
+
 function trim(text) {
     gsub(/^ +| +$/, "", text)
     return text
@@ -129,6 +146,7 @@ rows && (in_code || !/^\|/) { emit_table() }
 in_code { emit_code($0); next }
 /^\|/ { row[++rows] = without_links($0); next }
 /^<!--.*-->$/ { next }
+/^!\[.*\]\(.*\.svg\)$/ && emit_drawing($0) { next }
 /^### / { task = substr($0, 5) }
 /^<details><summary>.*<\/summary>$/ { gsub(/<[^>]*>/, ""); fold($0); next }
 /^<\/details>/ { part = ""; next }
