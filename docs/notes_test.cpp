@@ -449,7 +449,7 @@ TEST_CASE("Every note has the same form") {
     }
 }
 
-TEST_CASE("Every note shows a picture of its server, whose drawing marks what is new") {
+TEST_CASE("Every note shows its server's structure, with what is new, and its timeline") {
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
         const std::string name = fmt::format("stage{:02}", stage);
         INFO(name);
@@ -459,12 +459,17 @@ TEST_CASE("Every note shows a picture of its server, whose drawing marks what is
         CHECK(std::count_if(before_predict.begin(), before_predict.end(), [&](const auto& line) {
                   return std::regex_match(line, picture);
               }) == 1);
+        const std::string timeline =
+            fmt::format("![The timeline of stage {}](results/timeline_{}.svg)", stage, name);
+        CHECK(std::count(before_predict.begin(), before_predict.end(), timeline) == 1);
         const Lines drawing = drawing_of(name);
         CHECK(std::any_of(drawing.begin(), drawing.end(), [](const std::string& line) {
             return std::regex_search(line, std::regex{"\\bnew\\b"});
         }));
     }
     CHECK(text_of(source_tree / "docs" / "pipeline.md").find("](structure/pipeline.svg)") !=
+          std::string::npos);
+    CHECK(text_of(source_tree / "README.md").find("](docs/results/timeline.svg)") !=
           std::string::npos);
 }
 
