@@ -142,11 +142,6 @@ std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     const Snapshot events = metrics.events.read();
     const std::chrono::duration<double> uptime = steady_clock::now() - process_start_steady;
     ExpositionWriter text;
-    text.add_info("server_info", "The program that answers.", "program",
-                  program_invocation_short_name);
-    text.add("uptime_seconds", "gauge",
-             "Time since the server started, read together with the event counters.",
-             fmt::format("{:.6f}", uptime.count()));
     text.add("events_received_total", "counter", "Events received.", events.received);
     text.add("events_processed_total", "counter", "Events processed.", events.processed);
     text.add("events_dropped_total", "counter", "Events rejected with 503.", events.dropped);
@@ -165,6 +160,11 @@ std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     text.add("workers_busy", "gauge", "Workers that are processing an event.", metrics.busy.read());
     text.add("draining", "gauge", "1 while the server drains and rejects new events, otherwise 0.",
              gauges.draining ? 1 : 0);
+    text.add_info("server_info", "The program that answers.", "program",
+                  program_invocation_short_name);
+    text.add("uptime_seconds", "gauge",
+             "Time since the server started, read together with the event counters.",
+             fmt::format("{:.6f}", uptime.count()));
     text.add("queue_wait_seconds", "Time that events waited for a worker.", metrics.queued);
     text.add("event_duration_seconds", "Time from receiving an event to the end of its processing.",
              metrics.processed);

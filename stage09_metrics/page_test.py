@@ -336,10 +336,11 @@ def check_time_axis(player, browser):
 
 
 def check_lines(player, browser):
-    begin(player, browser, lambda n: steady(n, dropped=20 * n))
+    begin(player, browser, lambda n: steady(n, received=120 * n, dropped=20 * n))   # two lines at 100 /s
     browser.wait_for("rejected-rate", "20")
     names = ("accepted", "processed", "rejected")
-    dashes = [browser.run(f"getComputedStyle(document.querySelector('.line.{name}')).strokeDasharray") for name in names]
+    dash = "getComputedStyle(document.querySelector('.line.%s')).strokeDasharray"
+    dashes = [browser.run(dash % name) for name in names]
     expect("three lines with three dash patterns", len(set(dashes)) == 3, dashes)
     points = [len(browser.run(LINES % name)) for name in names]
     expect("a line for each of three rates", min(points) > 0, points)
@@ -379,10 +380,10 @@ def check_gaps(player, browser):
     browser.run(hide % "true")
     browser.run(hide % "false")
     wait_for("a gap after the page was hidden", pieces, lambda seen: seen == 3)
-    player.set(lambda n: steady(n, uptime=1000 + n))
-    wait_for("a gap if the server was silent for some time", pieces, lambda seen: seen == 1)   # older ones have left
+    player.set(lambda n: steady(n, uptime=160 + n))
+    wait_for("a gap if the server gave no reading for some time", pieces, lambda seen: seen == 4)
     player.set(lambda n: steady(n, uptime=5 + n, start=9.5))
-    wait_for("a gap after a restart", pieces, lambda seen: seen == 2)
+    wait_for("a gap after a restart", pieces, lambda seen: seen == 5)
     browser.wait_for("processed-rate", "100")
 
 
@@ -409,7 +410,8 @@ def check_picture(player, browser):
     workers = browser.run(cells % ("workers-box", "workers-box"))
     expect("5 of 16 cells filled", workers == [5, 16], workers)
     player.set(lambda n: steady(n, uptime=200 + n, queued=7, capacity=100))
-    wait_for("7 of 100 cells filled", lambda: browser.run(cells % ("queue-box", "queue-box")), lambda seen: seen == [7, 100])
+    queue = lambda: browser.run(cells % ("queue-box", "queue-box"))
+    wait_for("7 of 100 cells filled", queue, lambda seen: seen == [7, 100])
 
 
 def check_pending(player, browser):
@@ -433,7 +435,7 @@ def check_queue_chart(player, browser):
 
 def check_overload(player, browser):
     filled = lambda: browser.run("getComputedStyle(document.querySelector('#queue-box .on')).backgroundColor")
-    word = lambda: browser.run("document.querySelector('#queue-box em').textContent")
+    word = lambda: browser.text("queue-alarm")
     begin(player, browser, lambda n: steady(n, queued=500))
     browser.wait_for("rejected-rate", "0")
     calm = filled()
@@ -489,7 +491,8 @@ def check_sizes(player, browser):
     begin(player, browser, lambda n: steady(n, uptime=1e5 + n, received=123456 * n, dropped=23456 * n, queued=12345,
                                            capacity=12345, draining=1))
     browser.wait_for("accepted-rate", "100K")
-    player.set(lambda n: steady(n, uptime=2e5 + n, received=99999 * n, dropped=9999 * n, queued=12345, capacity=12345))
+    player.set(lambda n: steady(n, uptime=2e5 + n, received=99999 * n, dropped=9999 * n, queued=12345,
+                                capacity=12345))
     browser.wait_for("accepted-rate", "90,000")
     for width, height in ((1280, 800), (820, 1180), (810, 600), (768, 1024), (360, 640)):
         browser.resize(width, height)
@@ -505,7 +508,8 @@ def check_sizes(player, browser):
             '#picture > *:not(.arrow), .arrow b, .arrow span')))""")
         expect(f"no overlap in the picture at {width} px", not overlap, overlap)
     browser.run("scrollTo(0, document.documentElement.scrollHeight)")
-    top, height = browser.run("(box => [box.top, box.height])(document.getElementById('banner').getBoundingClientRect())")
+    box = "document.getElementById('banner').getBoundingClientRect()"
+    top, height = browser.run(f"[{box}.top, {box}.height]")
     expect("the banner at the top of a scrolled phone", abs(top) < 1, top)
     expect("a banner of at most a fifth of a phone", height <= 640 / 5, height)
     browser.tell("Emulation.clearDeviceMetricsOverride")
