@@ -291,7 +291,7 @@ def reading(uptime, received=0, processed=0, dropped=0, queued=0, capacity=1000,
         f"unfreeze_events_received_total {received}", f"unfreeze_events_processed_total {processed}",
         f"unfreeze_events_dropped_total {dropped}",
         f"unfreeze_events_pending {queued + busy if pending is None else pending}",
-        f"unfreeze_requests_invalid_total 0", "unfreeze_connections_open 3", f"unfreeze_queue_depth {queued}",
+        "unfreeze_requests_invalid_total 0", "unfreeze_connections_open 3", f"unfreeze_queue_depth {queued}",
         f"unfreeze_queue_capacity {capacity}", "unfreeze_workers 16", f"unfreeze_workers_busy {busy}",
         f"unfreeze_draining {draining}", f"process_start_time_seconds {start}",
         *(f"unfreeze_event_duration_seconds_bucket{{le=\"{le}\"}} {count}" for le, count in buckets), ""])
