@@ -50,8 +50,10 @@ private:
 class Histogram {
 public:
     /// The upper ends of the buckets in milliseconds. One more bucket follows, without an end.
-    static constexpr std::array<std::uint32_t, 15> ends_ms{
-        1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 2'000, 5'000, 10'000, 20'000, 60'000};
+    static constexpr std::array<std::uint32_t, 28> ends_ms{
+        1,     2,     3,     5,      7,      10,     15,     20,    30,    50,
+        70,    100,   150,   200,    300,    500,    700,    1'000, 1'500, 2'000,
+        3'000, 5'000, 7'000, 10'000, 15'000, 20'000, 30'000, 60'000};
 
     void record(std::chrono::nanoseconds duration) {
         const auto end = std::lower_bound(

@@ -90,6 +90,14 @@ TEST_CASE("A gauge reports the current number") {
     CHECK(gauge.read() == 0);
 }
 
+TEST_CASE("Each bucket ends later than the one before, and at most twice as late") {
+    for (std::size_t i = 1; i < Histogram::ends_ms.size(); ++i) {
+        CAPTURE(Histogram::ends_ms[i]);
+        CHECK(Histogram::ends_ms[i] > Histogram::ends_ms[i - 1]);
+        CHECK(Histogram::ends_ms[i] <= 2 * Histogram::ends_ms[i - 1]);
+    }
+}
+
 TEST_CASE("A duration counts in the first bucket whose end it does not exceed") {
     Histogram histogram;
     for (const auto duration :

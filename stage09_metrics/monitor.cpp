@@ -1,5 +1,6 @@
 #include "stage09_metrics/monitor.hpp"
 
+#include <errno.h>  // program_invocation_short_name, glibc's
 #include <fmt/format.h>
 
 #include <chrono>
@@ -15,6 +16,9 @@ namespace {
 /// milliseconds, because rounding could move it into the future.
 const auto process_start =
     std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+
+/// The same moment on the clock that never jumps, for the uptime.
+const auto process_start_steady = steady_clock::now();
 
 /// The browser may run the page's own script and styles, and may load data only from this server.
 constexpr std::string_view page_fields =
@@ -46,6 +50,13 @@ public:
         }
         fmt::format_to(end(), "unfreeze_{0}_sum {1}\nunfreeze_{0}_count {2}\n", name,
                        histogram.sum().count(), so_far);
+    }
+
+    /// A label on a constant 1 tells a monitoring system what the other metrics belong to.
+    void add_info(std::string_view name, std::string_view help, std::string_view label,
+                  std::string_view value) {
+        head(name, "gauge", help);
+        fmt::format_to(end(), "unfreeze_{}{{{}=\"{}\"}} 1\n", name, label, value);
     }
 
     std::string take() { return std::move(text_); }
@@ -129,6 +140,7 @@ std::string to_line(const Snapshot& events) {
 
 std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     const Snapshot events = metrics.events.read();
+    const std::chrono::duration<double> uptime = steady_clock::now() - process_start_steady;
     ExpositionWriter text;
     text.add("events_received_total", "counter", "Events received.", events.received);
     text.add("events_processed_total", "counter", "Events processed.", events.processed);
@@ -148,6 +160,11 @@ std::string to_exposition(const Metrics& metrics, const Gauges& gauges) {
     text.add("workers_busy", "gauge", "Workers that are processing an event.", metrics.busy.read());
     text.add("draining", "gauge", "1 while the server drains and rejects new events, otherwise 0.",
              gauges.draining ? 1 : 0);
+    text.add_info("server_info", "The program that answers.", "program",
+                  program_invocation_short_name);
+    text.add("uptime_seconds", "gauge",
+             "Time since the server started, read together with the event counters.",
+             fmt::format("{:.6f}", uptime.count()));
     text.add("queue_wait_seconds", "Time that events waited for a worker.", metrics.queued);
     text.add("event_duration_seconds", "Time from receiving an event to the end of its processing.",
              metrics.processed);

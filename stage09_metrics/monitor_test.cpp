@@ -207,6 +207,27 @@ TEST_CASE("The exposition follows Prometheus's text format") {
     }
 }
 
+TEST_CASE("The exposition names the program and has a clock that goes on") {
+    const std::string text = to_exposition({}, {queue});
+    CHECK(text.find("\nunfreeze_server_info{program=\"stage09_test\"} 1\n") != std::string::npos);
+    const auto uptime_of = [](const std::string& exposition) {
+        const std::string name = "\nunfreeze_uptime_seconds ";
+        const std::size_t found = exposition.find(name);
+        REQUIRE(found != std::string::npos);
+        return std::stod(exposition.substr(found + name.size()));
+    };
+    const steady_clock::time_point before = steady_clock::now();
+    const double first = uptime_of(text);
+    CHECK(first > 0);
+    CHECK(first < 600);
+    while (steady_clock::now() < before + std::chrono::milliseconds{20}) {
+    }
+    const double second = uptime_of(to_exposition({}, {queue}));
+    const std::chrono::duration<double> passed = steady_clock::now() - before;
+    CHECK(second - first >= 0.02);
+    CHECK(second - first < passed.count() + 0.02);
+}
+
 TEST_CASE("The exposition has the process's start time, so that a restart shows") {
     const std::string text = to_exposition({}, {queue});
     const std::string name = "\nprocess_start_time_seconds ";
