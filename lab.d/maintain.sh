@@ -8,8 +8,8 @@ benches=(
     'overload|goodput|events done in time at 0.5 to 10 times the capacity'
     'coroutines|coroutines|time and memory of coroutines and of threads'
     'connections|experiment connections|memory of an idle connection: coroutine, thread, pool'
-    'queues|queue_benchmark|the bounded queue of stage 5 beside two libraries'
-    'maps|map_benchmark|the sharded map of stage 8 beside two libraries'
+    'queues|queue_benchmark|the bounded queue of stage 5, compared with two libraries'
+    'maps|map_benchmark|the sharded map of stage 8, compared with two libraries'
     'counters|metrics_benchmark counters|time to count: mutex, atomic, one cell per thread'
     'readings|metrics_benchmark readings|reading two counters while threads count'
     'freeze|experiment freeze|response times beside 20 idle clients'
@@ -32,8 +32,8 @@ Test, measure and maintain:
   matrix [--stage N] test every stage, or one, against every claim of the
                      course: about a minute
   gate FAULT --server 127.0.0.1:8080 [flags]
-                     run a proxy between clients and a server that injects a
-                     fault of a network: delay, join, corrupt, reset ...
+                     run a proxy that stands between clients and a server,
+                     and injects a fault: delay, join, corrupt, reset ...
                      (./lab gate --help lists the faults)
   build [TARGET...]  compile every server and tool, or only the named targets: a
                      program's name, or 'tests' for everything
@@ -52,9 +52,9 @@ Test, measure and maintain:
                      minutes), or the files whose path begins with PATH
   versions           list the dependencies and their installed versions
   setup [PURPOSE...] install missing packages (Debian, Ubuntu), or list them.
-                     A PURPOSE of dependencies.txt adds more packages: with
-                     'browser', tests open the server's page in Chromium
-  elsewhere SUITE [--clang]
+                     A PURPOSE is a word of dependencies.txt, and adds packages:
+                     with 'browser', tests open the page in Chromium
+  elsewhere RELEASE [--clang]
                      install another Debian release (trixie, sid ...) in
                      build/elsewhere, and run the tour and the tests there; this
                      needs root
@@ -64,7 +64,7 @@ Each command builds what it needs, and shows the programs that it runs.
 freeze and stress start the server themselves, on a free port. To use a server
 that already runs, add --server HOST:PORT; to start another one, add
 --spawn '/path/to/server --port {port}'. run takes --sanitize thread | address
-after the number, and variants takes --answers. UNFREEZE_BUILD=FOLDER builds in
+after the number, and variants takes --answers, to list them. UNFREEZE_BUILD=FOLDER builds in
 that folder instead of build; NO_COLOR=1 disables colours.
 
 The benches:
@@ -158,7 +158,7 @@ measure() {
         rm -f "$results/$1"{,_*}.svg # their rows are replaced
     fi
     build "${targets[@]}"
-    rm -f "$csv" "$build/$1"{,_*}.svg
+    rm -f "$csv" "$build/$1"{,_*}.svg "$build/$1"_*.txt
     mkdir -p "$results"
     run "${@:2}" --csv "$csv"
     [[ -f $csv ]] || return 0 # --help measures nothing
@@ -172,6 +172,9 @@ measure() {
             keep "$picture"
         done
     fi
+    for picture in "$build/$1"_*.txt; do
+        [[ ! -f $picture ]] || keep "$picture"
+    done
     keep "$csv"
 }
 
@@ -189,6 +192,7 @@ lab_bench() {
         [[ $results != docs/results ]] || refuse "bench timeline --record takes no stage, got '$1'"
         targets=(timeline "$(stage_dir "$1")")
     fi
+    [[ $name != timeline ]] || set -- "$@" --drawings "$build/timeline_stage" # for ./lab notes
     [[ ! $name =~ ^(speed|stage-costs|queues|maps)$ ]] || need build bench
     [[ ! $name =~ ^(queues|maps)$ ]] || rm -f "$build/release/build.ninja" # so that CMake searches for the libraries again
     measure "${name//-/_}" "$bin"/$command "$@" # unquoted: a program, and perhaps an argument

@@ -238,8 +238,8 @@ def check_drain(server, browser):
     sentence = re.compile(r"Draining: [\d,]+ events? left\. New events are rejected\.")
     expect("'Draining: N events left, ...'", sentence.fullmatch(seen := browser.text("banner")), seen)
     browser.wait_for("state", "ended")
-    sentence = re.compile(r"The server has ended\. Up to \d\.\d s before, [\d,]+ events? (was|were) pending\. .*")
-    expect("'The server has ended. Up to ...'", sentence.fullmatch(seen := browser.text("banner")), seen)
+    sentence = re.compile(r"The server has ended\. At the last reading, at most \d\.\d s before, [\d,]+ events? (was|were) pending\. .*")
+    expect("'The server has ended. At the last reading, ...'", sentence.fullmatch(seen := browser.text("banner")), seen)
     wait_for("the server's exit", server.process.poll, lambda code: code is not None)
 
 
@@ -416,7 +416,7 @@ def check_pending(player, browser):
     browser.wait_for("pending", "81")
     browser.wait_for("pending-parts", "= 65 in the queue + 16 with workers")
     player.set(lambda n: steady(n, uptime=200 + n, queued=63, pending=81))
-    browser.wait_for("pending-parts", "a moment later: 63 in the queue + 16 with workers")
+    browser.wait_for("pending-parts", "read a moment later: 63 in the queue + 16 with workers")
 
 
 def check_queue_chart(player, browser):
@@ -437,11 +437,11 @@ def check_overload(player, browser):
     browser.wait_for("rejected-rate", "0")
     calm = filled()
     player.set(lambda n: steady(n, uptime=200 + n, queued=998, dropped=n))
-    wait_for("'refusing' at 998 of 1,000 with refusals", word, lambda seen: seen == "refusing")
+    wait_for("'rejecting' at 998 of 1,000 with refusals", word, lambda seen: seen == "rejecting")
     expect("another colour than in a calm queue", filled() != calm, calm)
     player.set(lambda n: steady(n, uptime=300 + n, queued=500, dropped=1000 + n))
     browser.wait_for("queue-text", "500 of 1,000")
-    wait_for("'refusing' at any depth with refusals", word, lambda seen: seen == "refusing")
+    wait_for("'rejecting' at any depth with refusals", word, lambda seen: seen == "rejecting")
     player.set(lambda n: steady(n, uptime=400 + n, queued=950, dropped=9000))
     wait_for("'nearly full' at 950 of 1,000", word, lambda seen: seen == "nearly full")
     player.set(lambda n: steady(n, uptime=500 + n, queued=500, dropped=9000))
@@ -467,7 +467,7 @@ def check_end(player, browser):
 
     player.set(lambda n: steady(n, uptime=300 + n, queued=65, draining=1) if n < 3 else None)
     browser.wait_for("state", "ended")
-    sentence = re.compile(r"The server has ended\. Up to \d\.\d s before, 81 events were pending\. .*")
+    sentence = re.compile(r"The server has ended\. At the last reading, at most \d\.\d s before, 81 events were pending\. .*")
     expect("the last reading in the banner", sentence.fullmatch(seen := browser.text("banner")), seen)
     expect("the banner for a screen reader", browser.text("spoken") == seen, browser.text("spoken"))
     browser.resize(360, 640)

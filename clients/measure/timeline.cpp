@@ -59,7 +59,7 @@ constexpr std::size_t requests_in_group = 12;
 constexpr auto interval = 40ms;         // between the requests of a group
 constexpr auto signal_after = 4'250ms;  // SIGTERM
 constexpr auto give_up_after = 10s;     // the servers end before that
-constexpr auto poll_interval = 10ms;
+constexpr auto poll_interval = 10ms;    // of what watches the server
 
 std::vector<Request> make_requests() {
     std::vector<Request> requests{{0ms, "silent", ""}};
@@ -272,13 +272,19 @@ std::string response_of(const Outcome& outcome) {
     return outcome.status == 0 ? "none" : std::to_string(outcome.status);
 }
 
+/// Whether the server did the work on an event after its response. In stage 4, the response comes
+/// when the work is done.
+bool is_done_later(const Outcome& outcome) {
+    return outcome.done && *outcome.done > outcome.ended + 2 * poll_interval;
+}
+
 /// Whether the server accepted an event and then never did its work. Stages 1 to 3 do no work.
 bool is_lost(std::size_t stage, const Outcome& outcome) {
     return stage >= 4 && outcome.status / 100 == 2 && !outcome.done;
 }
 
 /// The events that the server's own counter shows as pending.
-void print_pending(const Timeline& seen) {
+std::string pending_line(const Timeline& seen) {
     constexpr std::array<const char*, 9> heights{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     std::uint64_t most = 1;
     for (const Reading& reading : seen.readings) {
@@ -289,15 +295,16 @@ void print_pending(const Timeline& seen) {
         const std::uint64_t height = (seen.readings[i].pending * 8 + most - 1) / most;
         line.fill(seen.readings[i].at, seen.readings[i + 1].at, heights.at(height));
     }
-    fmt::print("{:>8}  0…{:<3}  {}\n", "pending", most, line.text());
+    return fmt::format("{:>8}  0…{:<3}  {}\n", "pending", most, line.text());
 }
 
-void print(std::size_t stage, const std::vector<Request>& requests, const Timeline& seen) {
-    fmt::print("\n{}{}\n{:17}", course_servers.at(stage - 1).name, flags_of(stage), "");
+std::string drawing(std::size_t stage, const std::vector<Request>& requests, const Timeline& seen) {
+    std::string text =
+        fmt::format("{}{}\n{:17}", course_servers.at(stage - 1).name, flags_of(stage), "");
     for (std::size_t second = 0; second * 1s < columns * column; ++second) {
-        fmt::print("{:<{}}", fmt::format("{} s", second), second < 5 ? 1s / column : 0);
+        text += fmt::format("{:<{}}", fmt::format("{} s", second), second < 5 ? 1s / column : 0);
     }
-    fmt::print("\n");
+    text += "\n";
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const Outcome& outcome = seen.outcomes[i];
         Line line{seen.signalled};
@@ -305,20 +312,24 @@ void print(std::size_t stage, const std::vector<Request>& requests, const Timeli
         if (outcome.status != 0) {
             line.put(outcome.ended, "┃");
         }
-        if (outcome.done) {
+        if (is_done_later(outcome)) {
             line.fill(outcome.ended + column, *outcome.done, "┈");
             line.put(*outcome.done, "●");
         } else if (is_lost(stage, outcome)) {
             line.fill(outcome.ended + column, seen.exited, "┈");
             line.put(seen.exited, "×");
         }
-        fmt::print("{:>8}  {:<5}  {}\n", requests[i].what, response_of(outcome), line.text());
+        text +=
+            fmt::format("{:>8}  {:<5}  {}\n", requests[i].what, response_of(outcome), line.text());
     }
     if (!seen.readings.empty()) {
-        print_pending(seen);
+        text += pending_line(seen);
     }
-    fmt::print("exit status {} after {:.2f} s\n", seen.exit_status, in_ms(seen.exited) / 1e3);
-    std::fflush(stdout);
+    return text + fmt::format(
+                      "exit status {} after {:.2f} s\n"
+                      "━ waits for its response   ┃ response   ┈ accepted, waits for its work\n"
+                      "● work done                × accepted, work never done       ╎ SIGTERM\n",
+                      seen.exit_status, in_ms(seen.exited) / 1e3);
 }
 
 void write_rows(std::size_t stage, const std::vector<Request>& requests, const Timeline& seen,
@@ -343,9 +354,12 @@ void write_rows(std::size_t stage, const std::vector<Request>& requests, const T
 int main(int argc, char** argv) {
     std::size_t only = 0;
     std::string file = "/dev/null";
-    CommandLine command_line{"Puts every server to the same six seconds."};
+    std::string drawings;
+    CommandLine command_line{"Puts every server to the same five seconds."};
     command_line.add("stage", only, 0, last_stage, "the only stage to observe; 0: all ten");
     command_line.add("--csv", file, "file for the rows");
+    command_line.add("--drawings", drawings,
+                     "write each drawing to a file of this name and NN.txt");
     command_line.parse(argc, argv);
     const std::vector<Request> requests = make_requests();
     std::FILE* const csv = open_csv(file);
@@ -354,13 +368,18 @@ int main(int argc, char** argv) {
         for (std::size_t stage = 1; stage <= last_stage; ++stage) {
             if (only == 0 || only == stage) {
                 const Timeline seen = observe(stage, requests);
-                print(stage, requests, seen);
+                const std::string text = drawing(stage, requests, seen);
+                fmt::print("\n{}", text);
+                std::fflush(stdout);
+                if (!drawings.empty()) {
+                    const std::string name = fmt::format("{}{:02}.txt", drawings, stage);
+                    std::FILE* const stream = open_csv(name);
+                    fmt::print(stream, "{}", text);
+                    close_csv(stream, name);
+                }
                 write_rows(stage, requests, seen, csv);
             }
         }
-        fmt::print(
-            "\n━ waits for its response   ┃ response   ┈ accepted, waits for its work\n"
-            "● work done                × accepted, and its work is never done   ╎ SIGTERM\n");
     } catch (const std::exception& error) {
         fail(fmt::format("no figures: {}", error.what()));
     }
