@@ -184,15 +184,36 @@ TEST_CASE("The recorded timelines show the lesson of each stage") {
     const std::filesystem::path copy =
         std::filesystem::temp_directory_path() / fmt::format("timeline-{}.csv", getpid());
     std::filesystem::copy_file(source_tree / "docs" / "results" / "timeline.csv", copy);
-    check_all_stages(take_csv_rows(copy));
+    const Rows rows = take_csv_rows(copy);
+    check_all_stages(rows);
+
+    // ./lab notes shows the drawings in place of the pictures.
+    for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        INFO("stage " << stage);
+        const auto drawing = lines_of(source_tree / "docs" / "results" /
+                                      fmt::format("timeline_stage{:02}.txt", stage));
+        const Seen seen{rows, std::to_string(stage)};
+        REQUIRE(drawing.size() > 27);
+        for (std::size_t i = 0; i < seen.requests.size(); ++i) {
+            const CsvRow& row = seen.requests[i];
+            CHECK(drawing[i + 3].starts_with(
+                fmt::format("{:>8}  {:<5}  ", row.at("what"), row.at("status"))));
+            CHECK((drawing[i + 3].find("×") != std::string::npos) ==
+                  (row.at("done_ms") == "never"));
+        }
+    }
 }
 
 TEST_CASE("The timeline is drawn as text, one line for each request") {
     if (sanitized) {
         return;
     }
-    const std::string output = output_of({program("timeline"), "5"});
+    const std::string drawings =
+        (std::filesystem::temp_directory_path() / fmt::format("timeline-{}-", getpid())).string();
+    const std::string output = output_of({program("timeline"), "5", {"--drawings", drawings}});
     INFO(output);
+    CHECK(output == "\n" + text_of(drawings + "05.txt") + "exit 0\n");
+    std::filesystem::remove(drawings + "05.txt");
     const std::string done = "  user1  202         ┃┈┈┈┈";
     CHECK(output.find("\nstage05_backpressure --work-ms 500 --queue-capacity 8\n") != output.npos);
     CHECK(output.find("\n  silent  none   ━━━━━━") != output.npos);
