@@ -64,8 +64,9 @@ Each command builds what it needs, and shows the programs that it runs.
 freeze and stress start the server themselves, on a free port. To use a server
 that already runs, add --server HOST:PORT; to start another one, add
 --spawn '/path/to/server --port {port}'. run takes --sanitize thread | address
-after the number, and variants takes --answers, to list them. UNFREEZE_BUILD=FOLDER builds in
-that folder instead of build; NO_COLOR=1 disables colours.
+after the number. variants takes --answers, to list them as well.
+UNFREEZE_BUILD=FOLDER builds in that folder instead of build; NO_COLOR=1
+disables colours.
 
 The benches:
 END
