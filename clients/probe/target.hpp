@@ -8,6 +8,7 @@
 
 namespace unfreeze {
 
+class Conversation;
 class Process;
 
 /// The server under test.
@@ -15,6 +16,7 @@ struct Target {
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;
     Process* process = nullptr;  // set if this program started it, and so may stop it
+    Conversation* conversation = nullptr;  // records what all connections send and receive
 
     asio::ip::tcp::endpoint endpoint() const { return {asio::ip::make_address(host), port}; }
     std::string name() const;  // "127.0.0.1:8080", "[::1]:8080"
