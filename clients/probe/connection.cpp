@@ -19,16 +19,12 @@ std::string to_text(const NoResponse& none) {
     using Reason = NoResponse::Reason;
     const double after = none.after.count();
     switch (none.reason) {
-        case Reason::none:
-            break;
+        case Reason::none: break;
         case Reason::late:
             return fmt::format("late (no response in {:.2f} s{})", after, none.detail);
-        case Reason::closed:
-            return fmt::format("closed (after {:.2f} s{})", after, none.detail);
-        case Reason::reset:
-            return fmt::format("reset (after {:.2f} s{})", after, none.detail);
-        case Reason::malformed:
-            return fmt::format("malformed ({})", none.detail);
+        case Reason::closed: return fmt::format("closed (after {:.2f} s{})", after, none.detail);
+        case Reason::reset: return fmt::format("reset (after {:.2f} s{})", after, none.detail);
+        case Reason::malformed: return fmt::format("malformed ({})", none.detail);
         case Reason::refused:
             return fmt::format("refused to connect (after {:.2f} s{})", after, none.detail);
     }

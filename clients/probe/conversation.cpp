@@ -17,23 +17,15 @@ constexpr std::size_t columns = 80;
 
 std::string_view name_of(Conversation::Event event) {
     switch (event) {
-        case Conversation::Event::connected:
-            return "connected";
-        case Conversation::Event::refused:
-            return "could not connect";
-        case Conversation::Event::ended:
-            return "client finished sending";
-        case Conversation::Event::closed:
-            return "server closed";
-        case Conversation::Event::reset:
-            return "server reset the connection";
-        case Conversation::Event::timed_out:
-            return "no further response in time";
-        case Conversation::Event::left:
-            return "client closed";
+        case Conversation::Event::connected: return "connected";
+        case Conversation::Event::refused: return "could not connect";
+        case Conversation::Event::ended: return "client finished sending";
+        case Conversation::Event::closed: return "server closed";
+        case Conversation::Event::reset: return "server reset the connection";
+        case Conversation::Event::timed_out: return "no further response in time";
+        case Conversation::Event::left: return "client closed";
         case Conversation::Event::sent:
-        case Conversation::Event::received:
-            break;
+        case Conversation::Event::received: break;
     }
     return "";
 }

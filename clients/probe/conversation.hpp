@@ -24,8 +24,8 @@ public:
     void record(std::size_t connection, Event event, std::string_view bytes = {});
 
     /// The entries in the order of their times, with the server's output between them if `server`
-    /// is given. Each line has at most 80 columns, and bytes other than printable ASCII are escaped.
-    /// At most `connections_max` connections are shown.
+    /// is given. Each line has at most 80 columns, and bytes other than printable ASCII are
+    /// escaped. At most `connections_max` connections are shown.
     [[nodiscard]] std::string text(const Process* server, std::size_t connections_max) const;
 
 private:

@@ -86,10 +86,9 @@ std::map<std::string, ListeningSocket> sockets_by_inode() {
             }
             const std::size_t colon = field[1].find(':');
             if (field[3] == "0A" && colon != std::string::npos) {
-                sockets[field[9]] = {
-                    .port = static_cast<std::uint16_t>(
-                        std::stoul(field[1].substr(colon + 1), nullptr, 16)),
-                    .address = address_of(field[1].substr(0, colon))};
+                sockets[field[9]] = {.port = static_cast<std::uint16_t>(
+                                         std::stoul(field[1].substr(colon + 1), nullptr, 16)),
+                                     .address = address_of(field[1].substr(0, colon))};
             }
         }
     }

@@ -102,8 +102,7 @@ private:
         asio::error_code error;
         if (!client.socket.is_open()) {
             client.parser = {};
-            client.connection =
-                target_.conversation != nullptr ? target_.conversation->open() : 0;
+            client.connection = target_.conversation != nullptr ? target_.conversation->open() : 0;
             open_socket(client.socket, target_);
             co_await client.socket.async_connect(target_.endpoint(),
                                                  asio::redirect_error(asio::use_awaitable, error));

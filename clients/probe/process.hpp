@@ -46,8 +46,8 @@ private:
     int number_ = -1;
 };
 
-/// Whether to keep a command's standard output, also with its standard error or apart from it, or to
-/// discard it. Standard error that is not kept is inherited.
+/// Whether to keep a command's standard output, also with its standard error or apart from it, or
+/// to discard it. Standard error that is not kept is inherited.
 enum class Output { kept, kept_with_errors, kept_apart, discarded };
 
 /// What a command printed at one time.
@@ -146,8 +146,8 @@ private:
 /// The process of a server under test. If the command contains {port}, a free port replaces each
 /// one, and the constructor waits until the server accepts on that port. Without {port}, it waits
 /// until the command prints "listening on HOST:PORT", as each server of the course does. Throws
-/// std::runtime_error if the command exits first, or time runs out; the error says where the command
-/// listens instead, if it does.
+/// std::runtime_error if the command exits first, or time runs out; the error says where the
+/// command listens instead, if it does.
 class ServerProcess {
 public:
     explicit ServerProcess(Command command, std::chrono::milliseconds timeout = start_timeout);

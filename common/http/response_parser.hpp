@@ -22,8 +22,8 @@ struct ReceivedResponse {
 
 /// Parses the responses of any server: a body by Content-Length, in chunks, or up to the end of the
 /// connection. A line may end without its CR, and a field may be folded, as RFC 9112 2.2 and 5.2
-/// allow a recipient to accept. It skips interim responses (1xx). It does not support HEAD, because it expects a
-/// body.
+/// allow a recipient to accept. It skips interim responses (1xx). It does not support HEAD, because
+/// it expects a body.
 class ResponseParser {
 public:
     enum class Result { need_more, response, malformed };
