@@ -60,12 +60,11 @@ Finding keep_alive(const Target& target) {
                       fmt::format("response {} of {} on one connection, in HTTP/1.1 and without "
                                   "Connection: close, or in HTTP/1.0 with Connection: keep-alive",
                                   n + 1, requests),
-                      fmt::format("{} in {}, after which a client has to close", reply.status(),
-                                  old                                           ? "HTTP/1.0"
-                                  : reply.response->field("Connection").empty() ? "a body without "
-                                                                                  "a length"
-                                                                                : "Connection: "
-                                                                                  "close"));
+                      fmt::format("{} {}, after which a client has to close", reply.status(),
+                                  old ? "in HTTP/1.0"
+                                  : reply.response->field("Connection").empty()
+                                      ? "with a body that has no length"
+                                      : "with Connection: close"));
         } else {
             const bool expected = n != invalid || reply.status() == 400 || reply.is_2xx();
             cases.add(reply.response && expected, request,
@@ -196,7 +195,7 @@ Finding endless_head(const Target& target) {
     if (!finding.holds) {
         finding.failures.push_back(
             {fmt::format("a head of {} lines, each with 1000 bytes", sent / piece.size()),
-             within_bound("431 before 1 MiB, or"), to_text(reply), false,
+             within_bound("431 before 1 MiB, or"), to_text(reply), false, false,
              "(printf 'POST / HTTP/1.1\\r\\n'; yes X: xxxxxxxxxxxxxxxx | head -n 60000) | nc -w 5 "
              "127.0.0.1 $PORT"});
     }
@@ -234,7 +233,7 @@ Finding slow_head(const Target& target) {
         finding.failures.push_back(
             {"a head, one byte each 100 ms: POST / HTTP/1.1\\r\\nX: xxxx",
              fmt::format("408, within {} s", patience.count()),
-             status != 0 ? to_text(reply) : finding.figure, closed,
+             status != 0 ? to_text(reply) : finding.figure, closed, false,
              "(printf 'POST / HTTP/1.1\\r\\nX: '; while sleep 0.1; do printf x; done) | nc "
              "127.0.0.1 $PORT"});
     }
@@ -267,6 +266,7 @@ Finding large_body(const Target& target) {
             {fmt::format("POST / with Content-Length: {}, and the body", stated),
              within_bound("413 before all of the body is sent, and"),
              fmt::format("{}, {} KiB of the body were sent", to_text(reply), sent / 1024), false,
+             false,
              "head -c 41943040 /dev/zero | curl -i -H Expect: --data-binary @- "
              "http://127.0.0.1:$PORT/"});
     }

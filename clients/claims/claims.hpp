@@ -19,6 +19,7 @@ struct Failure {
     std::string expected;      // "400, within 1000 ms"
     std::string got;           // "202 {"status":"accepted"} after 0.3 ms"
     bool beyond_rfc = false;   // HTTP allows what came: only this course expects more
+    bool timed = false;        // something took too long
     std::string by_hand = {};  // a shell command that repeats it, if `sent` is not bytes
 };
 

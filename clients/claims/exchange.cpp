@@ -6,6 +6,7 @@
 
 #include "clients/probe/account.hpp"
 #include "clients/probe/conversation.hpp"
+#include "clients/probe/json_members.hpp"
 
 namespace unfreeze {
 namespace {
@@ -22,6 +23,10 @@ std::string quoted(std::string_view text) {
         out += c == '\'' ? "'\\''" : std::string{c};
     }
     return out + "'";
+}
+
+bool is_get(const std::string& bytes, std::string_view path) {
+    return bytes == get(path) || bytes == get(path, "Connection: close\r\n");
 }
 
 }  // namespace
@@ -59,6 +64,21 @@ std::string to_text(const Reply& reply) {
                        cut ? "..." : "", body.empty() ? "" : " ", in_ms(reply.took));
 }
 
+std::string request_text(const std::string& bytes) {
+    constexpr std::size_t most = 300;
+    const std::size_t body = bytes.find("\r\n\r\n");
+    std::string text = bytes;
+    if (body != std::string::npos) {
+        const std::string path = bytes.substr(4, bytes.find(' ', 4) - 4);
+        text = bytes == post(bytes.substr(body + 4)) ? "POST / " + escaped(bytes.substr(body + 4))
+               : is_get(bytes, path)                 ? "GET " + path
+                                                     : escaped(bytes);
+    }
+    return text.size() <= most
+               ? text
+               : fmt::format("{} ... ({} bytes)", text.substr(0, most), bytes.size());
+}
+
 void Cases::add(bool passed, std::string_view sent, std::string_view expected, std::string_view got,
                 bool beyond_rfc) {
     ++size_;
@@ -67,6 +87,22 @@ void Cases::add(bool passed, std::string_view sent, std::string_view expected, s
     } else {
         failures_.push_back(
             {std::string{sent}, std::string{expected}, std::string{got}, beyond_rfc});
+    }
+}
+
+void Cases::add_timed(bool passed, std::string_view sent, std::string_view expected,
+                      std::string_view got) {
+    add(passed, sent, expected, got);
+    if (!passed) {
+        failures_.back().timed = true;
+    }
+}
+
+void Cases::add(bool passed, std::string_view sent, std::string_view expected, const Reply& reply,
+                bool beyond_rfc) {
+    add(passed, sent, expected, to_text(reply), beyond_rfc);
+    if (!passed) {
+        failures_.back().timed = reply.none.reason == NoResponse::Reason::late;
     }
 }
 
@@ -80,12 +116,17 @@ bool serves_next_client(const Target& target, Cases& cases) {
     return reply.response.has_value();
 }
 
-Finding no_balance(const Target& target) {
-    const std::string query = Account::query("alice");
+Finding no_balance(const Target& target, std::string_view user) {
+    const std::string query = Account::query(user);
     const Reply reply = ask(target, query, 3s);
     Cases cases;
-    cases.add(false, query, R"(200 and {"balance":N} within 3 s, and N rises as events are done)",
+    cases.add(false, query,
+              R"(200 and a JSON object {"balance":N} within 3 s, and N rises as events are done)",
               reply);
+    if (reply.response && !JsonMembers::parse(reply.response->body)) {
+        cases.add(false, query, "a JSON object",
+                  fmt::format("a body of {} bytes that is not one", reply.response->body.size()));
+    }
     return {.figure = "no balance",
             .summary = "no state",
             .test = Finding::Test::impossible,
@@ -109,12 +150,18 @@ std::string by_hand(const std::string& bytes) {
         return fmt::format("curl -i -d {} http://127.0.0.1:$PORT/", quoted(text));
     }
     const std::string path = bytes.substr(4, bytes.find(' ', 4) - 4);
-    if (text.empty() && bytes == get(path)) {
+    if (text.empty() && is_get(bytes, path)) {
         return fmt::format("curl -i http://127.0.0.1:$PORT{}", path);
     }
     std::string format;
-    for (const char c : escaped(bytes, '\'')) {
-        format += c == '%' ? "%%" : std::string{c};
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        format += c == '%'    ? "%%"
+                  : c == '\r' ? "\\r"
+                  : c == '\n' ? "\\n"
+                  : c == '\\' || c == '\'' || byte < 0x20 || byte > 0x7e
+                      ? fmt::format("\\{:03o}", byte)
+                      : std::string{c};
     }
     return fmt::format("printf '{}' | nc -w 5 127.0.0.1 $PORT", format);
 }

@@ -39,6 +39,9 @@ struct Reply {
 /// "202 {"status":"accepted"} (after 0.3 ms)", "late (no response in 1.00 s)".
 [[nodiscard]] std::string to_text(const Reply& reply);
 
+/// A request as a person reads it: "POST / {"user":"alice"}", or the bytes if it is unusual.
+[[nodiscard]] std::string request_text(const std::string& bytes);
+
 /// The cases of an experiment, such as the malformed requests that a server has to reject.
 class Cases {
 public:
@@ -46,9 +49,11 @@ public:
     void add(bool passed, std::string_view sent, std::string_view expected, std::string_view got,
              bool beyond_rfc = false);
     void add(bool passed, std::string_view sent, std::string_view expected, const Reply& reply,
-             bool beyond_rfc = false) {
-        add(passed, sent, expected, to_text(reply), beyond_rfc);
-    }
+             bool beyond_rfc = false);
+
+    /// A case that fails if something takes too long.
+    void add_timed(bool passed, std::string_view sent, std::string_view expected,
+                   std::string_view got);
 
     std::size_t passed() const { return passed_; }
     std::size_t size() const { return size_; }
@@ -64,8 +69,8 @@ private:
 /// Sends a valid event on a new connection. Adds a case unless it is answered in time.
 bool serves_next_client(const Target& target, Cases& cases);
 
-/// A server without a balance of its users can't be tested. `missing` is what it answered.
-[[nodiscard]] Finding no_balance(const Target& target);
+/// For a server that does not answer balance queries, so that it can't be tested.
+[[nodiscard]] Finding no_balance(const Target& target, std::string_view user = "alice");
 
 /// A measurement that says nothing about the server.
 [[nodiscard]] Finding unknown(std::string figure);

@@ -14,6 +14,7 @@
 #include "clients/claims/experiments.hpp"
 #include "clients/probe/account.hpp"
 #include "clients/probe/connection.hpp"
+#include "clients/probe/conversation.hpp"
 #include "clients/probe/course.hpp"
 #include "clients/probe/json_members.hpp"
 #include "clients/probe/load.hpp"
@@ -44,7 +45,7 @@ Finding too_short(microseconds work) {
 Finding check_balance(const Target& target, Account& account,
                       const std::vector<std::string>& events, std::int64_t expected) {
     if (!account.balance()) {
-        return no_balance(target);
+        return no_balance(target, account.user());
     }
     Cases cases;
     for (const std::string& event : events) {
@@ -62,7 +63,7 @@ Finding check_balance(const Target& target, Account& account,
     const bool same_user = members && members->string("user").value_or("") == account.user();
     cases.add(same_balance && same_user, query,
               fmt::format(R"(200 and {{"user":"{}","balance":{}}} as JSON, within {} s)",
-                          account.user(), expected, patience.count()),
+                          escaped(account.user()), expected, patience.count()),
               reply);
     const bool holds = cases.all_passed();
     return {.holds = holds,
@@ -160,7 +161,7 @@ Finding query_during_work(const Target& target) {
         const bool answered = account.balance().has_value();
         const auto took = std::chrono::duration_cast<microseconds>(steady_clock::now() - start);
         slowest = std::max(slowest, took);
-        cases.add(
+        cases.add_timed(
             answered && took < *work, Account::query(account.user()),
             fmt::format("a balance within {:.1f} ms, the time of the work of one event, "
                         "beside the work of four",
@@ -194,12 +195,13 @@ Finding slow_work_delays_response(const Target& target) {
                 .test = Finding::Test::impossible};
     }
     Cases cases;
-    cases.add(work && first <= *work / 2, post(event_body(0)),
-              work ? fmt::format("of four at once, the first response within {:.1f} ms, half the "
-                                 "time of the work",
-                                 in_ms(*work / 2))
-                   : "a balance, to measure the work with",
-              fmt::format("the first response after {:.1f} ms", answered(0.25)));
+    cases.add_timed(
+        work && first <= *work / 2, post(event_body(0)),
+        work ? fmt::format("of four at once, the first response within {:.1f} ms, half the "
+                           "time of the work",
+                           in_ms(*work / 2))
+             : "a balance, to measure the work with",
+        fmt::format("the first response after {:.1f} ms", answered(0.25)));
     return {.holds = work && first > *work / 2,
             .figure = fmt::format("responses after {:.1f}, {:.1f}, {:.1f} and {:.1f} ms",
                                   answered(0.25), answered(0.5), answered(0.75), answered(1)),
@@ -216,10 +218,14 @@ Finding accepted_at_once(const Target& target) {
     if (*work < shortest_work) {
         return too_short(*work);
     }
-    const LoadReport load = run_load(target, {.requests = 3, .timeout_ms = patience});
-    const microseconds answered = load.latency.max();
+    LoadReport load;
+    microseconds answered = patience;
+    for (int i = 0; i < 3 && answered >= *work / 2; ++i) {  // a busy machine only adds to the time
+        load = run_load(target, {.requests = 3, .timeout_ms = patience});
+        answered = load.latency.max();
+    }
     Cases cases;
-    cases.add(
+    cases.add_timed(
         load.accepted == 3 && answered < *work / 2, post(event_body(0)),
         fmt::format("three times 200 or 202, each within {:.1f} ms, half the time of the "
                     "work",
@@ -424,13 +430,13 @@ Finding parallel_jobs(const Target& target) {
     const double at_a_time =
         static_cast<double>(burst.accepted) * std::chrono::duration<double>(*one) / burst.took;
     Cases cases;
-    cases.add(burst.done && at_a_time > 2.5,
-              fmt::format("{} events of {} users at once", jobs, jobs),
-              fmt::format("all accepted ones done at more than 2.5 at a time, each {:.0f} ms",
-                          in_ms(*one)),
-              burst.done ? fmt::format("{} accepted and done in {:.0f} ms: {:.1f} at a time",
-                                       burst.accepted, in_ms(burst.took), at_a_time)
-                         : fmt::format("not all of {} accepted were done", burst.accepted));
+    cases.add_timed(burst.done && at_a_time > 2.5,
+                    fmt::format("{} events of {} users at once", jobs, jobs),
+                    fmt::format("all accepted ones done at more than 2.5 at a time, each {:.0f} ms",
+                                in_ms(*one)),
+                    burst.done ? fmt::format("{} accepted and done in {:.0f} ms: {:.1f} at a time",
+                                             burst.accepted, in_ms(burst.took), at_a_time)
+                               : fmt::format("not all of {} accepted were done", burst.accepted));
     return {.holds = cases.all_passed(),
             .figure = burst.done ? fmt::format("{:.1f} jobs at a time", at_a_time)
                                  : "not all jobs were done",
@@ -473,12 +479,13 @@ Finding measure_serialization(const Target& target, std::size_t users) {
                                                      (jobs - 1) * 1e3 / (four - one).count())
                                        : "";
     Cases cases;
-    cases.add(ratio <= 1.15,
-              fmt::format("one event, and then {} at once of {} user{}; the shortest of {} times",
-                          jobs, users, users == 1 ? "" : "s", tries),
-              fmt::format("four take at most 1.15 times as long as one, which takes {:.1f} ms",
-                          one.count()),
-              fmt::format("four take {:.1f} ms", four.count()));
+    cases.add_timed(
+        ratio <= 1.15,
+        fmt::format("one event, and then {} at once of {} user{}; the shortest of {} times", jobs,
+                    users, users == 1 ? "" : "s", tries),
+        fmt::format("four take at most 1.15 times as long as one, which takes {:.1f} ms",
+                    one.count()),
+        fmt::format("four take {:.1f} ms", four.count()));
     return {.holds = serialized,
             .figure = fmt::format("four jobs take {:.2f} times as long as one{}", ratio, cap),
             .summary = fmt::format("{:.2f}x", ratio),
@@ -533,11 +540,12 @@ Finding read_waits_for_lock(const Target& target) {
         share = std::min(share, *measured);
     }
     Cases cases;
-    cases.add(share <= 0.6, Account::query("alice"),
-              fmt::format("a query every 5 ms waits for at most 60 % of the time, while {} jobs of "
-                          "other users run",
-                          jobs),
-              fmt::format("it waits for {:.0f} % of the time", 100 * share));
+    cases.add_timed(
+        share <= 0.6, Account::query("alice"),
+        fmt::format("a query every 5 ms waits for at most 60 % of the time, while {} jobs of "
+                    "other users run",
+                    jobs),
+        fmt::format("it waits for {:.0f} % of the time", 100 * share));
     return {.holds = share > 0.6,
             .figure = fmt::format("reads wait {:.0f} % of the time", 100 * share),
             .summary = fmt::format("{:.0f} %", 100 * share),

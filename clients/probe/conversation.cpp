@@ -46,19 +46,14 @@ void append_lines(std::string& out, const std::string& prefix, std::string_view 
 
 }  // namespace
 
-std::string escaped(std::string_view bytes, char quote) {
+std::string escaped(std::string_view bytes) {
     std::string text;
     for (const char c : bytes) {
         const auto byte = static_cast<unsigned char>(c);
         if (c == '\r' || c == '\n' || c == '\t') {
             text += c == '\r' ? "\\r" : c == '\n' ? "\\n" : "\\t";
-        } else if (c == '\\') {
-            text += "\\\\";
-        } else if (byte < 0x20 || byte > 0x7e || (quote != 0 && c == quote)) {
-            // Three octal digits, because a shell's printf need not know \x.
-            text += fmt::format("\\{:03o}", byte);
         } else {
-            text += c;
+            text += byte < 0x20 || byte > 0x7e ? fmt::format("\\x{:02x}", byte) : std::string{c};
         }
     }
     return text;

@@ -45,8 +45,7 @@ private:
     std::size_t not_kept_ = 0;
 };
 
-/// The bytes in ASCII: \r, \n, \t, \\ and \xNN stand for others, and, if `quote` is not 0, also for
-/// that character. A shell's printf understands the result.
-[[nodiscard]] std::string escaped(std::string_view bytes, char quote = 0);
+/// The bytes as printable ASCII: \r, \n, \t and \xNN stand for others.
+[[nodiscard]] std::string escaped(std::string_view bytes);
 
 }  // namespace unfreeze
