@@ -36,6 +36,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t columns = 80;
+constexpr std::size_t connections_shown = 12;
+constexpr std::size_t all_connections = 1'000'000;
 
 struct Options {
     std::size_t stage = 0;  // 0: until a stage is not reached
@@ -46,6 +48,7 @@ struct Options {
     std::size_t capacity = 0;
     std::string json;
     std::string keep;
+    bool stop = false;
     bool list = false;
     bool contract = false;
 };
@@ -66,12 +69,12 @@ struct Result {
     std::size_t times = 0;
     std::chrono::duration<double> took{0};
 
-    /// Whether HTTP allows all that the server did wrong.
-    bool beyond_rfc() const {
+    /// Whether an HTTP library may be the cause of all that the server did wrong.
+    bool by_framework() const {
         const std::vector<Failure>& failures = trial.finding.failures;
         return verdict == Verdict::fail && !failures.empty() && !trial.crashed() &&
                std::all_of(failures.begin(), failures.end(),
-                           [](const Failure& failure) { return failure.beyond_rfc; });
+                           [](const Failure& failure) { return failure.by_framework; });
     }
 };
 
@@ -135,24 +138,29 @@ std::string wrapped(std::string_view label, std::string_view text) {
 
 /// Tests a claim once, on a new server process or on the running server. `text` gets the
 /// conversation.
-Trial try_it(const Claim& claim, const Options& options, Conversation& conversation,
+Trial try_it(const Claim& claim, const Options& options, Conversation* conversation,
              std::string& text) {
+    const auto keep_text = [&](const Process* process) {
+        if (conversation != nullptr) {
+            text = conversation->text(process,
+                                      options.show.empty() ? all_connections : connections_shown);
+        }
+    };
     const ServerOptions& server = options.server;
     if (server.spawn.empty()) {
         std::optional<ServerProcess> none;
         Target target = find_server(server, none);
         target.queue_capacity = options.capacity;
-        target.conversation = &conversation;
-        return {&claim, claim.experiment(target)};
+        target.conversation = conversation;
+        Trial trial{&claim, claim.experiment(target)};
+        keep_text(nullptr);
+        return trial;
     }
     try {
         return try_claim(claim, Command{server.spawn}.with(Output::kept_apart),
                          {.queue_capacity = options.capacity,
-                          .conversation = &conversation,
-                          .done = [&](const Process& process) {
-                              text = conversation.text(&process,
-                                                       options.show.empty() ? 1'000'000 : 12);
-                          }});
+                          .conversation = conversation,
+                          .done = [&](const Process& process) { keep_text(&process); }});
     } catch (const std::system_error& error) {
         fail(error.what());  // a shortage of this program
     } catch (const std::exception& error) {
@@ -180,16 +188,14 @@ Result test(const Claim& claim, std::size_t stage, const Options& options) {
     const auto start = steady_clock::now();
     while (result.times < options.times) {
         Conversation conversation;
+        const bool recorded = !options.show.empty() || !options.keep.empty();
         std::string text;
         Trial trial;
         milliseconds stall{0};
         {
             const Watch watch{claim.goal};
-            trial = try_it(claim, options, conversation, text);
+            trial = try_it(claim, options, recorded ? &conversation : nullptr, text);
             stall = watch.stall();
-        }
-        if (options.server.spawn.empty()) {
-            text = conversation.text(nullptr, options.show.empty() ? 1'000'000 : 12);
         }
         Verdict verdict = judge(trial);
         const std::vector<Failure>& failures = trial.finding.failures;
@@ -251,8 +257,9 @@ std::string to_text(const Result& result, bool by_hand_too) {
         const Failure& failure = finding.failures[i];
         text += wrapped("      sent      ", request_text(failure.sent));
         text += wrapped("      expected  ", failure.expected);
-        text += wrapped("      got       ",
-                        failure.got + (failure.beyond_rfc ? " (HTTP allows that)" : ""));
+        text +=
+            wrapped("      got       ",
+                    failure.got + (failure.by_framework ? " (HTTP libraries decide this)" : ""));
         const std::string command =
             failure.by_hand.empty() ? by_hand(failure.sent) : failure.by_hand;
         if (by_hand_too && !command.empty()) {
@@ -262,6 +269,7 @@ std::string to_text(const Result& result, bool by_hand_too) {
     if (finding.failures.size() > failures_shown) {
         text += fmt::format("      and {} more\n", finding.failures.size() - failures_shown);
     }
+    text += claim.contract.why.empty() ? "" : wrapped("      why       ", claim.contract.why);
     return text;
 }
 
@@ -273,7 +281,7 @@ std::string to_json(const Result& result) {
                         .add("sent", request_text(failure.sent))
                         .add("expected", failure.expected)
                         .add("got", failure.got)
-                        .add("beyond_rfc", failure.beyond_rfc)
+                        .add("by_framework", failure.by_framework)
                         .text();
     }
     return JsonObject{}
@@ -286,7 +294,7 @@ std::string to_json(const Result& result) {
         .add("passed", result.passed)
         .add("times", result.times)
         .add("seconds", result.took.count())
-        .add("beyond_rfc", result.beyond_rfc())
+        .add("by_framework", result.by_framework())
         .add_json("failures", "[" + failures + "]")
         .text();
 }
@@ -357,9 +365,10 @@ std::string summary(const std::vector<Result>& results, std::size_t wanted) {
     const auto passed = static_cast<std::size_t>(
         std::count_if(results.begin(), results.end(),
                       [](const Result& result) { return result.verdict == Verdict::pass; }));
-    const bool only_beyond = std::all_of(results.begin(), results.end(), [](const Result& result) {
-        return result.verdict == Verdict::pass || result.beyond_rfc();
-    });
+    const bool only_by_framework =
+        std::all_of(results.begin(), results.end(), [](const Result& result) {
+            return result.verdict == Verdict::pass || result.by_framework();
+        });
     std::size_t reached = 0;
     while (reached < wanted && worst(reached + 1) == Verdict::pass) {
         ++reached;
@@ -369,7 +378,7 @@ std::string summary(const std::vector<Result>& results, std::size_t wanted) {
         return wrapped("", text + fmt::format("your server has reached stage {}", reached)) +
                (wanted < last_stage ? fmt::format("Next: ./lab notes {}\n", wanted + 1) : "");
     }
-    if (only_beyond) {
+    if (only_by_framework) {
         std::vector<std::size_t> hold;
         std::string missing;
         for (std::size_t stage = 1; stage <= wanted; ++stage) {
@@ -388,7 +397,8 @@ std::string summary(const std::vector<Result>& results, std::size_t wanted) {
         }
         return wrapped("", text + fmt::format("stage{} {} hold{}{}", hold.size() == 1 ? "" : "s",
                                               ranges(hold), hold.size() == 1 ? "s" : "", missing)) +
-               "HTTP allows what is missing; only this course expects it.\n";
+               "HTTP libraries decide what is missing; a server that uses one may have no "
+               "choice.\n";
     }
     const bool unknown = worst(reached + 1) == Verdict::unknown;
     return wrapped("", text + fmt::format("your server has reached stage {}{}", reached,
@@ -405,9 +415,10 @@ std::string hint(const std::vector<Result>& results, const Options& options) {
     const auto failed = std::find_if(results.begin(), results.end(), [](const Result& result) {
         return result.verdict == Verdict::fail;
     });
-    return failed == results.end() || !options.show.empty()
-               ? ""
-               : fmt::format("See it: add --show {}\n", failed->claim->name);
+    return failed == results.end() ? ""
+           : options.show.empty()
+               ? fmt::format("See it: add --show {}\n", failed->claim->name)
+               : "To repeat it by hand, set PORT and start your server on that port.\n";
 }
 
 }  // namespace
@@ -430,6 +441,7 @@ int main(int argc, char** argv) {
     command_line.add("--json", options.json,
                      "write the results to this file, a JSON object a line");
     command_line.add("--keep", options.keep, "write each claim's conversation to this directory");
+    command_line.add("--stop", options.stop, "stop at the first claim that fails");
     command_line.add("--list", options.list, "list the claims, and test nothing");
     command_line.add("--contract", options.contract, "print what each claim sends and accepts");
     command_line.parse(argc, argv);
@@ -451,13 +463,14 @@ int main(int argc, char** argv) {
     raise_descriptor_limit();
     std::size_t wanted = options.stage > 0 ? options.stage : last_stage;
     std::vector<Result> results;
+    bool stopped = false;
     for (std::size_t stage = 1; stage <= wanted; ++stage) {
         bool heading = false;
         bool reached = true;
         for (const Claim& claim : all_claims()) {
             const bool chosen =
                 names.empty() || std::count(names.begin(), names.end(), claim.name) > 0;
-            if (claim.due_in() != stage || !chosen) {
+            if (claim.due_in() != stage || !chosen || stopped) {
                 continue;
             }
             if (!heading) {
@@ -466,8 +479,10 @@ int main(int argc, char** argv) {
                 heading = true;
             }
             results.push_back(test(claim, stage, options));
-            reached =
-                reached && (results.back().verdict == Verdict::pass || results.back().beyond_rfc());
+            reached = reached &&
+                      (results.back().verdict == Verdict::pass || results.back().by_framework());
+            stopped = options.stop && results.back().verdict == Verdict::fail &&
+                      !results.back().by_framework();
             fmt::print("{}", to_text(results.back(), !options.show.empty()));
             std::fflush(stdout);
             if (json != nullptr) {
@@ -475,7 +490,7 @@ int main(int argc, char** argv) {
                 std::fflush(json);
             }
         }
-        if (options.stage == 0 && !reached && names.empty()) {
+        if (stopped || (options.stage == 0 && !reached && names.empty())) {
             wanted = stage;
         }
     }

@@ -118,8 +118,7 @@ const Claim claims[] = {
       "400, each within 1000 ms, and the server closes within another 1000 ms; 411 or 501 also fit "
       "the second",
       "a proxy may find another end of the request, and let a second one through (RFC 9112 11.2)",
-      "a server may read the chunks and ignore the length if it then closes, and may stay open "
-      "after the space"}},
+      "HTTP allows to read the chunks and ignore the length, if the server then closes"}},
     {"long-head",
      "an endless request head is rejected",
      3,
@@ -138,7 +137,7 @@ const Claim claims[] = {
      {},
      {"a head, one byte each 100 ms", "408 within 12 s",
       "a slow client must not keep a connection for hours",
-      "a server may close without a response"}},
+      "HTTP allows to close without a response"}},
     {"large-body",
      "a 40 MB body is rejected while it is being sent",
      3,

@@ -15,12 +15,12 @@ namespace unfreeze {
 
 /// A part of an experiment that did not come out as expected.
 struct Failure {
-    std::string sent;          // the bytes, or what they were in words if there are too many
-    std::string expected;      // "400, within 1000 ms"
-    std::string got;           // "202 {"status":"accepted"} after 0.3 ms"
-    bool beyond_rfc = false;   // HTTP allows what came: only this course expects more
-    bool timed = false;        // something took too long
-    std::string by_hand = {};  // a shell command that repeats it, if `sent` is not bytes
+    std::string sent;           // the bytes, or what they were in words if there are too many
+    std::string expected;       // "400, within 1000 ms"
+    std::string got;            // "202 {"status":"accepted"} after 0.3 ms"
+    bool by_framework = false;  // HTTP libraries decide this, and may not let a server do better
+    bool timed = false;         // something took too long
+    std::string by_hand = {};   // a shell command that repeats it, if `sent` is not bytes
 };
 
 /// The result of an experiment: whether the claim holds for this server, and the figure measured.
@@ -59,7 +59,7 @@ struct Claim {
         std::string_view sent;
         std::string_view accepted;  // with each bound
         std::string_view why;
-        std::string_view beyond_rfc = {};  // the part that HTTP does not require
+        std::string_view by_framework = {};  // the part that an HTTP library may not allow
     };
     Contract contract = {};
 

@@ -2,10 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+#include <string_view>
+
 #include "clients/claims/claims.hpp"
 #include "clients/probe/process.hpp"
 
 namespace unfreeze {
+
+namespace {
+
+/// An item of a list, in lines of at most 110 columns.
+std::string wrapped(std::string_view label, std::string_view text) {
+    constexpr std::size_t columns = 110;
+    std::string out;
+    std::string line{label};
+    std::istringstream words{std::string{text}};
+    for (std::string word; words >> word;) {
+        const bool first = line.ends_with(' ');
+        if (!first && line.size() + 1 + word.size() > columns) {
+            out += line + "\n";
+            line = "  " + word;
+        } else {
+            line += (first ? "" : " ") + word;
+        }
+    }
+    return out + line + "\n";
+}
+
+}  // namespace
 
 std::string contract() {
     std::string text = fmt::format(
@@ -36,25 +61,25 @@ std::string contract() {
         "and those done.\n"
         "- **The last line** is on standard output, flushed, and has the form\n"
         "  `received=3 processed=3 dropped=0 pending=0`. The exit status is 0.\n"
-        "\n"
-        "| stage | claim | sent | accepted | why |\n"
-        "| ---: | --- | --- | --- | --- |\n",
+        "- **†** after a claim: only this course expects all of it, and HTTP allows a server "
+        "more.\n",
         ServerProcess::start_timeout.count());
-    std::string beyond;
     for (std::size_t stage = 1; stage <= last_stage; ++stage) {
+        std::string claims;
         for (const Claim& claim : all_claims()) {
             if (claim.due_in() != stage) {
                 continue;
             }
-            const auto& [sent, accepted, why, beyond_rfc] = claim.contract;
-            text += fmt::format("| {} | `{}`{}: {} | {} | {} | {} |\n", stage, claim.name,
-                                beyond_rfc.empty() ? "" : " †", claim.goal, sent, accepted, why);
-            if (!beyond_rfc.empty()) {
-                beyond += fmt::format("- `{}`: {}.\n", claim.name, beyond_rfc);
-            }
+            const auto& [sent, accepted, why, by_framework] = claim.contract;
+            claims += fmt::format("\n`{}`{}: {}\n\n", claim.name, by_framework.empty() ? "" : " †",
+                                  claim.goal);
+            claims += wrapped("- sent: ", sent) + wrapped("- accepted: ", accepted) +
+                      wrapped("- why: ", why);
+            claims += by_framework.empty() ? "" : wrapped("- libraries: ", by_framework);
         }
+        text += claims.empty() ? "" : fmt::format("\n### Stage {}\n{}", stage, claims);
     }
-    return text + "\n† Only this course expects all of it. HTTP allows a server more:\n\n" + beyond;
+    return text;
 }
 
 }  // namespace unfreeze

@@ -4,8 +4,8 @@
 
 namespace unfreeze {
 
-/// What `check` expects of a server, in Markdown: rules, and a table with a row for each claim that
-/// it tests. docs/check.md contains it.
+/// What `check` expects of a server, in Markdown: rules, and what each claim that it tests sends
+/// and accepts. docs/check.md contains it.
 [[nodiscard]] std::string contract();
 
 }  // namespace unfreeze

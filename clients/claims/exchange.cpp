@@ -80,13 +80,13 @@ std::string request_text(const std::string& bytes) {
 }
 
 void Cases::add(bool passed, std::string_view sent, std::string_view expected, std::string_view got,
-                bool beyond_rfc) {
+                bool by_framework) {
     ++size_;
     if (passed) {
         ++passed_;
     } else {
         failures_.push_back(
-            {std::string{sent}, std::string{expected}, std::string{got}, beyond_rfc});
+            {std::string{sent}, std::string{expected}, std::string{got}, by_framework});
     }
 }
 
@@ -99,8 +99,8 @@ void Cases::add_timed(bool passed, std::string_view sent, std::string_view expec
 }
 
 void Cases::add(bool passed, std::string_view sent, std::string_view expected, const Reply& reply,
-                bool beyond_rfc) {
-    add(passed, sent, expected, to_text(reply), beyond_rfc);
+                bool by_framework) {
+    add(passed, sent, expected, to_text(reply), by_framework);
     if (!passed) {
         failures_.back().timed = reply.none.reason == NoResponse::Reason::late;
     }

@@ -47,9 +47,9 @@ class Cases {
 public:
     /// Counts a case, and keeps what happened if it failed.
     void add(bool passed, std::string_view sent, std::string_view expected, std::string_view got,
-             bool beyond_rfc = false);
+             bool by_framework = false);
     void add(bool passed, std::string_view sent, std::string_view expected, const Reply& reply,
-             bool beyond_rfc = false);
+             bool by_framework = false);
 
     /// A case that fails if something takes too long.
     void add_timed(bool passed, std::string_view sent, std::string_view expected,
