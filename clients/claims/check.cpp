@@ -397,7 +397,7 @@ std::string summary(const std::vector<Result>& results, std::size_t wanted) {
         }
         return wrapped("", text + fmt::format("stage{} {} hold{}{}", hold.size() == 1 ? "" : "s",
                                               ranges(hold), hold.size() == 1 ? "s" : "", missing)) +
-               "HTTP libraries decide what is missing; a server that uses one may have no "
+               "HTTP libraries decide what is missing; a server with one may have no "
                "choice.\n";
     }
     const bool unknown = worst(reached + 1) == Verdict::unknown;

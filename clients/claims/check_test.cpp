@@ -368,8 +368,8 @@ TEST_CASE("If only an HTTP library may be the cause, check says which later stag
     INFO(output);
     CHECK(contains(output, "no answer, closed after 0.5 s (HTTP libraries decide this)"));
     CHECK(contains(output,
-                   "claims passed: stages 1, 2 and 4 to 6 hold; missing from stage 3: a slow\n"
-                   "request head times out\n"
+                   " claims passed: stages 1, 2 and 4 to 6 hold; missing from stage 3: a\n"
+                   "slow request head times out\n"
                    "HTTP libraries decide what is missing; "));
     CHECK(output.ends_with("\nexit 1\n"));
 }
