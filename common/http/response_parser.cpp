@@ -73,7 +73,7 @@ ResponseParser::Result ResponseParser::next() {
             return Result::need_more;
         }
         if (result != ChunkedDecoder::Result::done) {
-            return malformed(raw_, "the chunked coding is invalid");
+            return malformed(raw_, "the chunked coding before it is invalid");
         }
     } else if (reads_ == Reads::to_end || buffer_.size() < content_length_) {
         return buffer_.size() > body_bytes_max ? malformed(body_bytes_max, "the body is too large")

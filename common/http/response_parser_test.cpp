@@ -297,6 +297,6 @@ TEST_CASE("A fault names the byte of the stream and the reason") {
     CHECK(fault("HTTP/1.1 200 OK\r\nno colon\r\n\r\n") == "byte 57: 'no colon' is not a field");
     CHECK(fault("HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n") ==
           "byte 73: the Content-Length '1x' is invalid");
-    CHECK(fault("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
-              .starts_with("byte 87: the chunked coding is invalid"));
+    CHECK(fault("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n") ==
+          "byte 90: the chunked coding before it is invalid");
 }
