@@ -317,7 +317,8 @@ const Claim claims[] = {
      {"60 or more events at once, 4 half requests, SIGTERM, the other halves, and more events",
       "an exit within 30 s and with status 0; a last line on standard output that counts each "
       "accepted event as processed, and `pending=0`; at least half the time that the same work "
-      "took before; an event sent 100 ms or more after SIGTERM is not accepted",
+      "took before, from the signal and from the last balance that the server answered; an event "
+      "sent 100 ms or more after SIGTERM is not accepted",
       "an accepted event is a promise"}},
     {"partial-request",
      "half a request at SIGTERM still gets a response",

@@ -15,6 +15,7 @@
 #include "clients/probe/connection.hpp"
 #include "clients/probe/counts.hpp"
 #include "clients/probe/course.hpp"
+#include "clients/probe/json_members.hpp"
 #include "clients/probe/listening.hpp"
 #include "clients/probe/load.hpp"
 #include "clients/probe/process.hpp"
@@ -229,12 +230,23 @@ struct Drain {
     std::chrono::duration<double> took{0};
     std::optional<int> exit_status;
 
+    // The last balance that the server answered after the signal, and the time from then on.
+    std::optional<std::int64_t> last_balance;
+    std::chrono::duration<double> after_balance{0};
+
     std::uint64_t accepted() const { return accepted_before + accepted_after + accepted_late; }
 };
 
 constexpr auto drain_patience = 30s;
 constexpr auto grace = 100ms;             // for a server to notice the signal
 constexpr std::uint64_t late_enough = 5;  // events, to know that a server does not stop accepting
+
+/// A balance, or nothing if the server does not answer this query at once.
+std::optional<std::int64_t> balance_once(const Target& target, const Account& account) {
+    const Reply reply = ask(target, Account::query(account.user(), "Connection: close\r\n"), 200ms);
+    const auto members = JsonMembers::parse(reply.status() == 200 ? reply.response->body : "");
+    return members ? members->integer("balance") : std::nullopt;
+}
 
 /// Sends the events at once and then SIGTERM, while four more requests are half sent. Completes
 /// these, and offers further events until the server has exited.
@@ -270,6 +282,7 @@ Drain observe_drain(const Target& target, pid_t server, std::size_t events) {
         drain.accepted_after += response && response->status / 100 == 2 ? 1 : 0;
     }
     halves.clear();
+    steady_clock::time_point asked_at = start;
     steady_clock::time_point left_at = steady_clock::time_point::max();
     const auto running = [&] {
         const auto now = steady_clock::now();
@@ -285,12 +298,19 @@ Drain observe_drain(const Target& target, pid_t server, std::size_t events) {
             const auto response = connection.receive(500ms);
             (late ? drain.accepted_late : drain.accepted_after) +=
                 response && response->status / 100 == 2 ? 1 : 0;
+            const auto now = steady_clock::now();
+            if (const auto balance = balance_once(target, account)) {
+                drain.last_balance = balance;
+                asked_at = now;
+            }
         }
         target.process->wait_for_end(20ms);
     }
     drain.ended = target.process->ended();
     drain.left = has_exited(server);
-    drain.took = std::min(steady_clock::now(), left_at) - start;
+    const auto end = std::min(steady_clock::now(), left_at);
+    drain.took = end - start;
+    drain.after_balance = end - asked_at;
     drain.counts = final_counts(*target.process);
     drain.exit_status = target.process->exit_status();
     return drain;
@@ -369,11 +389,22 @@ Finding drain(const Target& target) {
                           "measured before",
                           undone, needed, rate),
               end + ", so they can't have been done");
-    cases.add(drain.accepted_late == 0, sent,
-              fmt::format("events sent {} ms or more after SIGTERM are not accepted: 503, or no "
-                          "connection",
-                          grace.count()),
-              fmt::format("{} were answered 200 or 202", drain.accepted_late));
+    if (drain.last_balance && rate > 0) {
+        const double left = static_cast<double>(accepted - *drain.last_balance) / rate;
+        cases.add(left < 0.1 || drain.after_balance.count() >= left / 2, sent,
+                  fmt::format("of {} accepted events, the last balance included {}; the others "
+                              "take {:.2f} s at {:.0f} a second",
+                              accepted, *drain.last_balance, left, rate),
+                  fmt::format("the server exited {:.2f} s after that balance, so they can't have "
+                              "been done",
+                              drain.after_balance.count()));
+    }
+    cases.add_timed(
+        drain.accepted_late == 0, sent,
+        fmt::format("events sent {} ms or more after SIGTERM are not accepted: 503, or no "
+                    "connection",
+                    grace.count()),
+        fmt::format("{} were answered 200 or 202", drain.accepted_late));
     cases.add(!drain.ended || drain.exit_status == 0, sent, "exit status 0",
               fmt::format("exit status {}", drain.exit_status.value_or(0)));
     const bool lies = drain.took.count() < needed / 2;
@@ -420,8 +451,7 @@ Finding partial_request(const Target& target) {
     target.process->wait_for_end(100ms);
     half.send(request.substr(request.size() / 2));
     const Reply reply = reply_from(half);
-    bool ended = target.process->wait_for_end(5s);
-    const bool left = ended || has_exited(*server);
+    const bool left = target.process->wait_for_end(5s) || has_exited(*server);
     const std::string sent = "half of a request, SIGTERM, and 100 ms later the rest: " + request;
     Cases cases;
     cases.add(reply.response.has_value(), sent,
