@@ -60,8 +60,12 @@ refused "lab: stage 3 has no exercise ''; choose one of: *, *" exercise 3 ''
 refused "lab: exercise takes a stage and a name, got '3 a b'" exercise 3 a b
 refused "lab: unknown variant 'sleep' of stage 4; choose one of: answer-first, blocking-sleep, *" run 4 --variant sleep
 refused "lab: unknown variant '' of stage 3; choose one of: case-sensitive-headers, *" stress 3 --variant
-refused "lab: expected a stage's number, got '' *" check
+refused "lab: expected a stage's number, got 'two' *" check two
+refused "check: no server at 127.0.0.1:1: *" check --server 127.0.0.1:1
 refused "check: no server from 'false': it ended before it listened" check 1 --spawn false
+refused "check: there is no claim 'fly'; check --list prints them" check --only fly --spawn false
+refused "lab: expected a stage's number, got '' *" watch
+refused "lab: watch needs --spawn, *" watch 1
 refused "gate: unknown fault 'fly'; choose one of: pass, split, *" gate fly
 refused "gate: --server: 'here' is not HOST:PORT, *" gate pass --server here
 refused "attack: stage: expected a whole number from 3 to 10, got '2' *" attack 2
@@ -106,6 +110,7 @@ stage03_validation/session.hpp, session.cpp'
 done
 [[ $(./lab diff 8 2>/dev/null) != *'new defaults'* ]] || failed 'lab diff 8 prints the defaults of stage 7'
 shows "*stage 1*PASS*3 of 3 claims passed: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
+shows "*10  drain *no accepted job is lost on SIGTERM*" check --list
 shows "*claim *idle-client *✓ frozen*32 of 32 cells as expected" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
 shows "*ALIVE*20 netcats*ALIVE*have left*ALIVE*" freeze 2
@@ -174,11 +179,27 @@ ln -sf relative $misfit/bin/lab
 ln -sf "$PWD/build/release/bin/stage01_blocking" $misfit/bin/my_server
 said=$(cd $misfit/bin && ./lab check 1 --spawn './my_server --port {port}' 2>&1) || failed "check in another folder: $said"
 [[ $said == *'3 of 3 claims passed'* ]] || failed "check in another folder: $said"
+
+# watch checks again after a change, and ends when all claims pass.
+watched=$(mktemp -d)
+echo "exec $PWD/build/release/bin/stage01_blocking --port \$1" >$watched/server.sh
+lab=$PWD/lab
+(cd $watched && exec "$lab" watch 2 --spawn 'sh ./server.sh {port}' &>$watched.txt) &
+watch=$!
+for ((i = 0; i < 300; ++i)); do ! grep -q '^Waiting for a change' $watched.txt || break; sleep 0.1; done
+said=$(cat $watched.txt)
+[[ $said == *'FAIL  an idle client blocks no other client'*'why '*'Read ./lab notes 2 '*'Waiting for a change of a file in '* &&
+    $said != *'20 idle connections'* ]] || failed "watch: $said"
+sed -i s/stage01_blocking/stage02_async/ $watched/server.sh
+wait $watch || failed "watch does not end: $(cat $watched.txt)"
+[[ $(tail -n 1 $watched.txt) == 'Then: ./lab watch 3 --spawn ...' ]] || failed "watch ends with: $(cat $watched.txt)"
+rm -r $watched $watched.txt
+echo 'ok: watch'
 echo 'ok: colours, widths and unusual paths'
 
-# The help lists ten commands of a learner, and help all every command.
+# The help lists eleven commands of a learner, and help all every command.
 verbs=$(sed -n 's/^lab_\([a-z]*\)() {$/\1/p' lab lab.d/*.sh)
-[[ $(wc -w <<<$verbs) -ge 20 && $(./lab help | grep -c '^  [a-z]') -eq 10 ]] || failed "the help's commands: $verbs"
+[[ $(wc -w <<<$verbs) -ge 20 && $(./lab help | grep -c '^  [a-z]') -eq 11 ]] || failed "the help's commands: $verbs"
 all=$(./lab help all)
 for verb in $verbs; do
     grep -q "^  $verb " <<<"$all" || failed "help all lacks $verb"

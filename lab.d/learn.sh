@@ -73,6 +73,32 @@ END
     [[ -z $exercises ]] || echo "The exercises of stage $exercises: ./lab exercise $exercises"
 }
 
+# A checksum of the names, sizes and times of the files in this directory, except those that tools write.
+files_now() {
+    find . \( -name .git -o -name build -o -name target -o -name node_modules -o -name __pycache__ \) -prune \
+        -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort | cksum
+}
+
+# watch N --spawn COMMAND: runs check after each change of a file, up to the first claim that fails, until all pass.
+lab_watch() {
+    local check files last status=1
+    stage_dir "${1-}" >/dev/null
+    last=$(stages | tail -n 1)
+    [[ " $*" == *' --spawn'* ]] || refuse "watch needs --spawn, to start your server again after each change"
+    build check
+    check=$(realpath "$bin/check")
+    cd "$OLDPWD" # the learner's files
+    while :; do
+        [[ ! -t 1 ]] || printf '\e[H\e[2J'
+        files=$(files_now) status=0
+        run "$check" "$@" --stop || status=$?
+        [[ $status -ne 0 ]] || break
+        echo "Waiting for a change of a file in $PWD (Ctrl+C ends)"
+        while [[ $(files_now) == "$files" ]]; do sleep 0.5; done # files can only be polled without further packages
+    done
+    [[ $1 -eq $last ]] || echo "Then: ./lab watch $(($1 + 1)) --spawn ..."
+}
+
 # The exercises of a stage, as rows of exercises.awk.
 exercises() {
     LC_ALL=C awk -f lab.d/exercises.awk "docs/$(stage_dir "$1" | cut -c1-7).md"

@@ -39,7 +39,7 @@ inline std::vector<Trial> try_all_claims(const Command& command) {
 inline void check_trials(const std::vector<Trial>& trials, std::size_t stage,
                          const std::set<std::string_view>& changed = {}) {
     for (const Trial& trial : trials) {
-        const auto& [claim, finding, ended] = trial;
+        const auto& [claim, finding, ended, exit_status] = trial;
         INFO(claim->sentence << ": " << finding.figure << "; expected to hold " << claim->range());
         CHECK((finding.holds == claim->holds_in(stage)) == !changed.contains(claim->name));
         CHECK(ended == claim->traits.ends_the_server);

@@ -157,7 +157,7 @@ std::string to_markdown(const std::vector<Cell>& cells) {
 std::string to_json(const std::vector<Cell>& cells) {
     std::vector<std::string> lines;
     for (const Cell& cell : cells) {
-        const auto& [claim, finding, ended] = cell.trial;
+        const auto& [claim, finding, ended, exit_status] = cell.trial;
         lines.push_back(JsonObject{}
                             .add("claim", claim->name)
                             .add("sentence", claim->sentence)
@@ -192,7 +192,7 @@ Goal to_goal(const std::string& names) {
 std::vector<std::string> missing(const std::vector<Cell>& cells, const Goal& goal) {
     std::vector<std::string> sentences;
     for (const Cell& cell : cells) {
-        const auto& [claim, finding, ended] = cell.trial;
+        const auto& [claim, finding, ended, exit_status] = cell.trial;
         const bool wanted = std::count(goal.begin(), goal.end(), claim->name) > 0;
         const bool changed = finding.holds != claim->holds_in(cell.stage);
         const char* const result = finding.holds ? "holds" : "fails";

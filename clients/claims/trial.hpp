@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
 
 #include "clients/claims/claims.hpp"
+#include "clients/probe/conversation.hpp"
 #include "clients/probe/process.hpp"
 
 namespace unfreeze {
@@ -12,6 +15,7 @@ struct Trial {
     const Claim* claim = nullptr;
     Finding finding;
     bool ended = false;  // whether the server exited during the experiment
+    std::optional<int> exit_status = {};
 
     /// Whether the claim has the result that is expected in this stage, and the server exited only
     /// if the claim ends it.
@@ -21,7 +25,13 @@ struct Trial {
     bool crashed() const { return ended && !claim->traits.ends_the_server; }
 };
 
+struct TrialOptions {
+    std::size_t queue_capacity = 0;                 // 0: unknown
+    Conversation* conversation = nullptr;           // records the trial
+    std::function<void(const Process&)> done = {};  // called before the server is stopped
+};
+
 /// Starts the server and tests it. Throws std::runtime_error if it does not start.
-Trial try_claim(const Claim& claim, const Command& command);
+Trial try_claim(const Claim& claim, const Command& command, const TrialOptions& options = {});
 
 }  // namespace unfreeze

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <random>
 #include <string_view>
 #include <thread>
 
 #include "clients/probe/connection.hpp"
+#include "clients/probe/json_members.hpp"
 #include "clients/probe/load.hpp"
 #include "common/json.hpp"
 
@@ -33,6 +33,13 @@ Account::Account(const Target& target, std::size_t users) : target_{target} {
     }
 }
 
+Account::Account(const Target& target, std::string_view name_end)
+    : target_{target}, users_{random_name() + std::string{name_end}} {}
+
+std::string Account::query(std::string_view user, std::string_view fields) {
+    return post(JsonObject{}.add("type", "balance").add("user", user).text(), fields);
+}
+
 std::string Account::event(std::int64_t amount, std::size_t n) const {
     return JsonObject{}
         .add("user", users_[n % users_.size()])
@@ -54,9 +61,7 @@ std::optional<std::int64_t> Account::balance() const {
 }
 
 std::optional<std::int64_t> balance_of(const Target& target, std::string_view user) {
-    constexpr std::string_view name = R"("balance":)";
-    const std::string query =
-        post(JsonObject{}.add("type", "balance").add("user", user).text(), "Connection: close\r\n");
+    const std::string query = Account::query(user, "Connection: close\r\n");
     const auto deadline = steady_clock::now() + Account::default_timeout;
     std::optional<ReceivedResponse> response;
     do {  // 503: another request held the lock for too long
@@ -64,15 +69,11 @@ std::optional<std::int64_t> balance_of(const Target& target, std::string_view us
         connection.send(query);
         response = connection.receive(Account::default_timeout);
     } while (status_of(response) == 503 && steady_clock::now() < deadline);
-    const std::size_t at = response ? response->body.find(name) : std::string::npos;
-    if (at == std::string::npos) {
-        return std::nullopt;
+    if (status_of(response) == 404) {
+        return 0;
     }
-    const std::string& body = response->body;
-    std::int64_t balance = 0;
-    const auto read =
-        std::from_chars(body.data() + at + name.size(), body.data() + body.size(), balance);
-    return read.ec == std::errc{} ? std::optional{balance} : std::nullopt;
+    const auto body = JsonMembers::parse(response ? response->body : "");
+    return body ? body->integer("balance") : std::nullopt;
 }
 
 std::optional<std::int64_t> Account::wait_for(std::int64_t balance,

@@ -21,12 +21,20 @@ class Account {
 public:
     explicit Account(const Target& target, std::size_t users = 1);
 
+    /// One user, whose name ends with this text.
+    Account(const Target& target, std::string_view name_end);
+
+    [[nodiscard]] const std::string& user() const { return users_.front(); }
+
+    /// The bytes of a balance query for a user.
+    [[nodiscard]] static std::string query(std::string_view user, std::string_view fields = {});
+
     /// The body of an event that adds `amount` to the balance. If there are several users, event n
     /// is for user n modulo their number.
     [[nodiscard]] std::string event(std::int64_t amount, std::size_t n = 0) const;
 
     /// The sum of the users' balances, or nothing if the server does not report balances, as
-    /// stages 1 to 3 do not.
+    /// stages 1 to 3 do not. A 404 counts as 0, because a server need not know every user.
     [[nodiscard]] std::optional<std::int64_t> balance() const;
 
     /// Polls until the balance is the given one, or has not changed for `timeout`. Returns its last

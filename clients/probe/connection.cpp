@@ -15,31 +15,71 @@ void open_socket(asio::ip::tcp::socket& socket, const Target& target) {
     }
 }
 
+std::string to_text(const NoResponse& none) {
+    using Reason = NoResponse::Reason;
+    const double after = none.after.count();
+    switch (none.reason) {
+        case Reason::none: break;
+        case Reason::late:
+            return fmt::format("late (no response in {:.2f} s{})", after, none.detail);
+        case Reason::closed: return fmt::format("closed (after {:.2f} s{})", after, none.detail);
+        case Reason::reset: return fmt::format("reset (after {:.2f} s{})", after, none.detail);
+        case Reason::malformed: return fmt::format("malformed ({})", none.detail);
+        case Reason::refused:
+            return fmt::format("refused to connect (after {:.2f} s{})", after, none.detail);
+    }
+    return "a response";
+}
+
 Connection::Connection(const Target& target) : target_{target} { connect(); }
 
+Connection::~Connection() {
+    if (socket_.is_open() && !ended_) {
+        record(Conversation::Event::left);
+    }
+}
+
 void Connection::connect() {
+    number_ = target_.conversation != nullptr ? target_.conversation->open() : 0;
+    sent_ = std::chrono::steady_clock::now();
     open_socket(socket_, target_);
     asio::error_code error = asio::error::timed_out;
     socket_.async_connect(target_.endpoint(),
                           [&](const asio::error_code& result) { error = result; });
     connected_ = run(default_timeout) && !error;
+    if (connected_) {
+        socket_.set_option(asio::ip::tcp::no_delay{true}, error);
+        record(Conversation::Event::connected);
+    } else {
+        fail(NoResponse::Reason::refused, ": " + error.message());
+    }
 }
 
 bool Connection::send(std::string_view bytes, std::chrono::milliseconds timeout) {
-    if (closed_) {
+    if (closed_ || !connected_) {
         return false;
     }
+    sent_ = std::chrono::steady_clock::now();
     asio::error_code error;
+    std::size_t written = 0;
     asio::async_write(socket_, asio::buffer(bytes),
-                      [&](const asio::error_code& result, std::size_t) { error = result; });
+                      [&](const asio::error_code& result, std::size_t size) {
+                          error = result;
+                          written = size;
+                      });
     const bool in_time = run(timeout);
+    record(Conversation::Event::sent, bytes.substr(0, written));
     closed_ = in_time && error;
     return in_time && !error;
 }
 
 std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds timeout) {
+    using Reason = NoResponse::Reason;
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     std::array<char, 16 * 1024> buffer;
+    if (!connected_) {
+        return std::nullopt;
+    }
     for (;;) {
         ResponseParser::Result result = parser_.next();
         if (result == ResponseParser::Result::need_more && !ended_) {
@@ -53,22 +93,49 @@ std::optional<ReceivedResponse> Connection::receive(std::chrono::milliseconds ti
             const bool in_time = run(std::chrono::duration_cast<std::chrono::milliseconds>(
                 deadline - std::chrono::steady_clock::now()));
             parser_.feed({buffer.data(), bytes});
+            record(Conversation::Event::received, {buffer.data(), bytes});
             unanswered_bytes_ += bytes;
             if (!in_time && bytes == 0) {
-                return std::nullopt;
+                return fail(Reason::late);
             }
             ended_ = static_cast<bool>(error);
+            if (ended_) {
+                was_reset_ = error != asio::error::eof;
+                record(was_reset_ ? Conversation::Event::reset : Conversation::Event::closed);
+            }
             continue;
         }
         if (result == ResponseParser::Result::need_more) {
             result = parser_.end_of_stream();
+            if (result == ResponseParser::Result::malformed) {
+                return fail(was_reset_ ? Reason::reset : Reason::closed);
+            }
         }
         if (result != ResponseParser::Result::response) {
-            return std::nullopt;
+            return fail(Reason::malformed, parser_.fault());
         }
         unanswered_bytes_ = 0;
         ++responses_;
         return std::move(parser_.response());
+    }
+}
+
+std::nullopt_t Connection::fail(NoResponse::Reason reason, std::string detail) {
+    if (unanswered_bytes_ > 0 && reason != NoResponse::Reason::malformed) {
+        detail += fmt::format(", inside a response, {} bytes of which arrived", unanswered_bytes_);
+    }
+    if (reason == NoResponse::Reason::refused) {
+        record(Conversation::Event::refused);
+    } else if (reason == NoResponse::Reason::late) {
+        record(Conversation::Event::timed_out);
+    }
+    no_response_ = {reason, std::chrono::steady_clock::now() - sent_, std::move(detail)};
+    return std::nullopt;
+}
+
+void Connection::record(Conversation::Event event, std::string_view bytes) {
+    if (target_.conversation != nullptr) {
+        target_.conversation->record(number_, event, bytes);
     }
 }
 
@@ -85,6 +152,7 @@ std::optional<ReceivedResponse> Connection::exchange(std::string_view request,
         socket_.close(closed_already);
         parser_ = {};
         ended_ = false;
+        was_reset_ = false;
         closed_ = false;
         responses_ = 0;
         connect();
@@ -99,14 +167,23 @@ bool Connection::closed_by_server(std::chrono::milliseconds timeout) {
         return true;
     }
     std::string discarded;
+    asio::error_code error;
     asio::async_read(socket_, asio::dynamic_buffer(discarded),
-                     [](const asio::error_code&, std::size_t) {});
-    return run(timeout);
+                     [&](const asio::error_code& result, std::size_t) { error = result; });
+    const bool closed = run(timeout);
+    record(Conversation::Event::received, discarded);
+    if (closed) {
+        ended_ = true;
+        was_reset_ = error != asio::error::eof;
+        record(was_reset_ ? Conversation::Event::reset : Conversation::Event::closed);
+    }
+    return closed;
 }
 
 void Connection::finish_sending() {
     asio::error_code closed_already;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, closed_already);
+    record(Conversation::Event::ended);
 }
 
 void Connection::reset() {

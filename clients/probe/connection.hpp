@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "clients/probe/conversation.hpp"
 #include "clients/probe/target.hpp"
 #include "common/http/response_parser.hpp"
 
@@ -30,12 +31,24 @@ struct FailedAttempt {
     return attempt.reused && attempt.closed && !attempt.response_started;
 }
 
+/// Why there is no response, and how long after the request's last send that was clear.
+struct NoResponse {
+    enum class Reason { none, late, closed, reset, malformed, refused };
+    Reason reason = Reason::none;
+    std::chrono::duration<double> after{0};  // seconds
+    std::string detail = {};                 // which byte is malformed, and why
+};
+
+/// "late (no response in 1.00 s)", "closed (after 0.20 s)", "malformed (byte 9: ...)".
+[[nodiscard]] std::string to_text(const NoResponse& none);
+
 /// One TCP connection for an experiment. Each operation has a timeout. None throws, except that the
 /// constructor and exchange() throw std::system_error if this program runs out of descriptors.
 class Connection {
 public:
     /// Connects. That succeeds even if the server is frozen, because the kernel accepts for it.
     explicit Connection(const Target& target);
+    ~Connection();
 
     [[nodiscard]] bool connected() const { return connected_; }
 
@@ -45,6 +58,12 @@ public:
 
     /// Returns the next response, or nothing if the server closes or none arrives in time.
     std::optional<ReceivedResponse> receive(std::chrono::milliseconds timeout = default_timeout);
+
+    /// Why the last receive() returned nothing.
+    [[nodiscard]] const NoResponse& no_response() const { return no_response_; }
+
+    /// The bytes of a response whose end has not arrived.
+    [[nodiscard]] std::size_t unanswered_bytes() const { return unanswered_bytes_; }
 
     /// Sends a request and returns its response. Retries once, as should_retry() says: call it only
     /// for requests that may arrive twice.
@@ -69,6 +88,9 @@ private:
     /// false.
     bool run(std::chrono::milliseconds timeout);
 
+    std::nullopt_t fail(NoResponse::Reason reason, std::string detail = {});
+    void record(Conversation::Event event, std::string_view bytes = {});
+
     Target target_;
     asio::io_context io_;
     asio::ip::tcp::socket socket_{io_};
@@ -76,9 +98,13 @@ private:
     bool connected_ = false;
     // Asio reports the end of a connection only once, so both flags remember it.
     bool ended_ = false;                // receive() met the end of the stream, or an error
+    bool was_reset_ = false;            // that error was not the end of the stream
     bool closed_ = false;               // send() failed
     std::size_t unanswered_bytes_ = 0;  // received since the last complete response
     std::size_t responses_ = 0;
+    std::size_t number_ = 0;  // in the recorded conversation
+    std::chrono::steady_clock::time_point sent_ = std::chrono::steady_clock::now();
+    NoResponse no_response_;
 };
 
 /// The status of a response; 0 if there is none.

@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "clients/probe/json_members.hpp"
+
 namespace unfreeze {
 
 std::optional<Counts> find_counts(std::string_view text) {
@@ -31,7 +33,23 @@ std::optional<Counts> find_counts(std::string_view text) {
 
 std::optional<Counts> ask_for_counts(Connection& connection) {
     const auto response = connection.exchange(post(R"({"type":"metrics"})"));
-    return response && response->status == 200 ? find_counts(response->body) : std::nullopt;
+    const auto body =
+        response && response->status == 200 ? JsonMembers::parse(response->body) : std::nullopt;
+    if (!body) {
+        return std::nullopt;
+    }
+    const auto received = body->integer("received");
+    const auto processed = body->integer("processed");
+    const auto dropped = body->integer("dropped");
+    const auto pending = body->integer("pending");
+    if (!received || !processed || !dropped || !pending) {
+        return std::nullopt;
+    }
+    const auto unsigned_of = [](std::int64_t number) { return static_cast<std::uint64_t>(number); };
+    return Counts{.received = unsigned_of(*received),
+                  .processed = unsigned_of(*processed),
+                  .dropped = unsigned_of(*dropped),
+                  .pending = unsigned_of(*pending)};
 }
 
 std::optional<Counts> final_counts(Process& server) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "clients/probe/connection.hpp"
+#include "clients/probe/conversation.hpp"
 #include "common/http/response_parser.hpp"
 #include "common/json.hpp"
 #include "common/net/spawn.hpp"
@@ -35,6 +36,7 @@ struct Client {
     steady_clock::time_point deadline = steady_clock::time_point::max();
     bool overdue = false;           // the deadline has passed, and watch() has closed the socket
     bool response_started = false;  // a byte of the response has arrived
+    std::size_t connection = 0;     // its number in the recorded conversation
 };
 
 /// A load in progress.
@@ -100,9 +102,11 @@ private:
         asio::error_code error;
         if (!client.socket.is_open()) {
             client.parser = {};
+            client.connection = target_.conversation != nullptr ? target_.conversation->open() : 0;
             open_socket(client.socket, target_);
             co_await client.socket.async_connect(target_.endpoint(),
                                                  asio::redirect_error(asio::use_awaitable, error));
+            record(client, error ? Conversation::Event::refused : Conversation::Event::connected);
             if (error) {
                 co_return client.overdue ? LoadError::timeout : LoadError::connect;
             }
@@ -110,6 +114,7 @@ private:
         }
         co_await asio::async_write(client.socket, asio::buffer(request),
                                    asio::redirect_error(asio::use_awaitable, error));
+        record(client, Conversation::Event::sent, request);
         if (client.overdue) {
             co_return LoadError::timeout;
         }
@@ -120,6 +125,7 @@ private:
                 asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
             client.response_started = client.response_started || bytes > 0;
             client.parser.feed({buffer.data(), bytes});
+            record(client, Conversation::Event::received, {buffer.data(), bytes});
             ResponseParser::Result result = client.parser.next();
             if (result == ResponseParser::Result::need_more && error) {
                 if (client.overdue) {
@@ -137,6 +143,12 @@ private:
             if (result == ResponseParser::Result::response) {
                 co_return std::nullopt;
             }
+        }
+    }
+
+    void record(const Client& client, Conversation::Event event, std::string_view bytes = {}) {
+        if (target_.conversation != nullptr) {
+            target_.conversation->record(client.connection, event, bytes);
         }
     }
 

@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "clients/probe/connection.hpp"
+#include "clients/probe/listening.hpp"
 #include "common/http/grammar.hpp"
 
 namespace unfreeze {
@@ -151,6 +152,11 @@ Process::Process(Command command, std::chrono::milliseconds stop_timeout) : Proc
     }
     input_ = std::move(input.write_end);
     output_pipe_ = std::move(output.read_end);
+    Pipe errors;
+    if (command.output == Output::kept_apart) {
+        errors = make_pipe();
+        errors_pipe_ = std::move(errors.read_end);
+    }
     stop_ = Descriptor{eventfd(0, EFD_CLOEXEC), "eventfd"};
     reader_ = std::jthread{[this] { read_output(); }};
     const pid_t parent = getpid();
@@ -171,6 +177,8 @@ Process::Process(Command command, std::chrono::milliseconds stop_timeout) : Proc
         dup2(output.write_end.get(), STDOUT_FILENO);
         if (command.output == Output::kept_with_errors) {
             dup2(STDOUT_FILENO, STDERR_FILENO);
+        } else if (command.output == Output::kept_apart) {
+            dup2(errors.write_end.get(), STDERR_FILENO);
         }
         // Otherwise this program's connections would stay open in the child.
         closefrom(STDERR_FILENO + 1);
@@ -250,6 +258,19 @@ std::string Process::output() const {
     return output_;
 }
 
+std::string Process::errors() const {
+    std::string text;
+    for (const OutputPiece& piece : pieces()) {
+        text += piece.error ? piece.text : "";
+    }
+    return text;
+}
+
+std::vector<OutputPiece> Process::pieces() const {
+    const std::lock_guard lock{mutex_};
+    return pieces_;
+}
+
 std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds timeout) {
     std::unique_lock lock{mutex_};
     output_changed_.wait_for(lock, timeout, [&] { return output_.size() > seen || output_ended_; });
@@ -258,20 +279,56 @@ std::string Process::wait_for_more(std::size_t seen, std::chrono::milliseconds t
 
 /// Reads until the output ends, or `stop_` is readable.
 void Process::read_output() {
-    std::array<pollfd, 2> ends{{{output_pipe_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    const bool apart = errors_pipe_.get() >= 0;
+    std::array<pollfd, 3> ends{{{output_pipe_.get(), POLLIN, 0},
+                                {errors_pipe_.get(), POLLIN, 0},  // poll ignores a negative one
+                                {stop_.get(), POLLIN, 0}}};
     std::array<char, 4096> buffer;
-    std::size_t bytes = 0;
-    do {
-        const bool readable = poll(ends.data(), ends.size(), -1) > 0 && ends[0].revents != 0;
-        const ssize_t result =
-            readable ? read(output_pipe_.get(), buffer.data(), buffer.size()) : 0;
-        bytes = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
+    const auto read_from = [&](pollfd& end, bool error) {
+        const ssize_t result = read(end.fd, buffer.data(), buffer.size());
+        const auto bytes = static_cast<std::size_t>(std::max<ssize_t>(result, 0));
         const std::lock_guard lock{mutex_};
-        output_.append(buffer.data(), bytes);
-        output_ended_ = bytes == 0;
+        if (!error) {
+            output_.append(buffer.data(), bytes);
+        }
+        if (apart && bytes > 0) {
+            pieces_.push_back({steady_clock::now(), error, {buffer.data(), bytes}});
+        }
+        end.fd = bytes == 0 ? -1 : end.fd;
         output_changed_.notify_all();
-    } while (bytes > 0);
+    };
+    bool stopped = false;
+    while (!stopped && (ends[0].fd >= 0 || ends[1].fd >= 0)) {
+        if (poll(ends.data(), ends.size(), -1) < 0) {
+            continue;
+        }
+        const bool output = ends[0].fd >= 0 && ends[0].revents != 0;
+        const bool errors = ends[1].fd >= 0 && ends[1].revents != 0;
+        if (output) {
+            read_from(ends[0], false);
+        }
+        if (errors) {
+            read_from(ends[1], true);
+        }
+        stopped = !output && !errors;
+    }
+    const std::lock_guard lock{mutex_};
+    output_ended_ = true;
+    output_changed_.notify_all();
 }
+
+namespace {
+
+/// The last line that the command printed, on standard error if it printed any there, as the end of
+/// a sentence; empty if it printed none.
+std::string last_line_of(const Process& process) {
+    std::string text = process.errors().empty() ? process.output() : process.errors();
+    text.resize(text.find_last_not_of("\r\n ") + 1);
+    const std::string line = text.substr(text.rfind('\n') + 1);
+    return line.empty() ? "" : fmt::format("; it printed '{}'", line);
+}
+
+}  // namespace
 
 ServerProcess::ServerProcess(Command command, std::chrono::milliseconds timeout)
     : target_{.port = fill_in_port(command)}, process_{std::move(command)} {
@@ -304,11 +361,24 @@ void ServerProcess::wait_for_connect(std::chrono::milliseconds timeout) {
     const auto deadline = steady_clock::now() + timeout;
     while (!Connection{target_}.connected()) {
         if (process_.ended()) {
-            throw std::runtime_error{"it ended before it accepted a connection"};
+            static_cast<void>(process_.wait_for_end_of_output(100ms));
+            throw std::runtime_error{
+                fmt::format("it ended with exit status {} before it accepted a connection{}",
+                            *process_.exit_status(), last_line_of(process_))};
         }
         if (steady_clock::now() > deadline) {
+            std::string elsewhere;
+            for (const ListeningSocket& socket : listening_sockets(process_.pid())) {
+                elsewhere += fmt::format("{}{}:{}", elsewhere.empty() ? "" : " and ",
+                                         socket.address, socket.port);
+            }
             throw std::runtime_error{
-                fmt::format("no process accepts connections on port {}", target_.port)};
+                elsewhere.empty()
+                    ? fmt::format("it accepts no connection on {} within {} s{}", target_.name(),
+                                  std::chrono::duration<double>{timeout}.count(),
+                                  last_line_of(process_))
+                    : fmt::format("it listens on {}, but its {{port}} is {} on 127.0.0.1{}",
+                                  elsewhere, target_.port, last_line_of(process_))};
         }
         std::this_thread::sleep_for(20ms);  // a connect can only be polled
     }

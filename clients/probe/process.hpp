@@ -46,9 +46,16 @@ private:
     int number_ = -1;
 };
 
-/// Whether to keep a command's standard output, also with its standard error, or to discard it.
-/// Standard error that is not kept is inherited.
-enum class Output { kept, kept_with_errors, discarded };
+/// Whether to keep a command's standard output, also with its standard error or apart from it, or
+/// to discard it. Standard error that is not kept is inherited.
+enum class Output { kept, kept_with_errors, kept_apart, discarded };
+
+/// What a command printed at one time.
+struct OutputPiece {
+    std::chrono::steady_clock::time_point time;
+    bool error = false;  // on standard error
+    std::string text;
+};
 
 /// A command to run: either a program and its arguments, which it receives unchanged, or a line
 /// that a user typed, which a shell interprets.
@@ -108,6 +115,10 @@ public:
 
     [[nodiscard]] std::string output() const;
 
+    /// Standard error, and both streams with their times, if the output is kept apart.
+    [[nodiscard]] std::string errors() const;
+    [[nodiscard]] std::vector<OutputPiece> pieces() const;
+
     /// Waits until the output has more than `seen` bytes, and returns the bytes after these.
     /// Returns an empty string if the output has ended or time runs out.
     [[nodiscard]] std::string wait_for_more(std::size_t seen, std::chrono::milliseconds timeout);
@@ -122,9 +133,11 @@ private:
     Descriptor end_;            // readable once the process has ended
     Descriptor input_;          // the write end of its standard input
     Descriptor output_pipe_;    // the read end of its standard output
+    Descriptor errors_pipe_;    // that of its standard error, if it is kept apart
     Descriptor stop_;           // readable once reader_ must end
-    mutable std::mutex mutex_;  // guards output_ and output_ended_
+    mutable std::mutex mutex_;  // guards the next three
     std::string output_;
+    std::vector<OutputPiece> pieces_;
     bool output_ended_ = false;
     std::condition_variable output_changed_;
     std::jthread reader_;  // empties the pipe, so that the command never blocks on a full one
@@ -133,11 +146,13 @@ private:
 /// The process of a server under test. If the command contains {port}, a free port replaces each
 /// one, and the constructor waits until the server accepts on that port. Without {port}, it waits
 /// until the command prints "listening on HOST:PORT", as each server of the course does. Throws
-/// std::runtime_error if the command exits first, or time runs out.
+/// std::runtime_error if the command exits first, or time runs out; the error says where the
+/// command listens instead, if it does.
 class ServerProcess {
 public:
-    explicit ServerProcess(Command command,
-                           std::chrono::milliseconds timeout = std::chrono::seconds{20});
+    explicit ServerProcess(Command command, std::chrono::milliseconds timeout = start_timeout);
+
+    static constexpr std::chrono::seconds start_timeout{20};
 
     const Target& target() const { return target_; }
     Process& process() { return process_; }

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -15,6 +17,9 @@
 
 #include "clients/probe/black_box.hpp"
 #include "clients/probe/connection.hpp"
+#include "clients/probe/conversation.hpp"
+#include "clients/probe/json_members.hpp"
+#include "clients/probe/listening.hpp"
 #include "common/catch.hpp"
 
 using namespace unfreeze;
@@ -340,7 +345,8 @@ TEST_CASE("A command that exits is no server") {
     CHECK(start_error("/no/such/server 2>&1") == "it ended before it listened");
     const Command missing{"/no/such/server", "--port 0"};
     CHECK(start_error(missing.with(Output::kept_with_errors)) == "it ended before it listened");
-    CHECK(start_error("false {port}") == "it ended before it accepted a connection");
+    CHECK(start_error("false {port}") ==
+          "it ended with exit status 1 before it accepted a connection");
     CHECK(steady_clock::now() - start < 8s);  // less than the timeout
 }
 
@@ -350,7 +356,95 @@ TEST_CASE("A command that does not listen in time is no server", "[waits]") {
           "it never printed 'listening on HOST:PORT', and its command contains no {port}");
     CHECK(steady_clock::now() - start >= 200ms);
     CHECK(start_error("exec sleep 1000 # {port}", 200ms)
-              .starts_with("no process accepts connections on port "));
+              .starts_with("it accepts no connection on 127.0.0.1:"));
     CHECK(steady_clock::now() - start >= 400ms);
     CHECK(steady_clock::now() - start < 20s);
+}
+
+TEST_CASE("Standard output and standard error can be kept apart, with their times") {
+    Process process{Command{"echo out; echo error >&2; echo more"}.with(Output::kept_apart)};
+    CHECK(process.wait_for_end_of_output(5s));
+    CHECK(process.output() == "out\nmore\n");
+    CHECK(process.errors() == "error\n");
+    std::string all;
+    auto last = steady_clock::time_point::min();
+    for (const OutputPiece& piece : process.pieces()) {
+        CHECK(piece.time >= last);
+        last = piece.time;
+        all += piece.error ? "" : piece.text;
+    }
+    CHECK(all == "out\nmore\n");
+}
+
+TEST_CASE("The process that listens is found behind shells, and no other") {
+    const std::string server = shell_word(program("stage01_blocking")) + " --port {port}";
+    for (const std::string& line :
+         {server, "cd / && " + server, "sh -c " + shell_word(server + "; true") + "; true"}) {
+        ServerProcess behind{line};
+        const auto pid = listening_process(behind.process().pid(), behind.target().port);
+        REQUIRE(pid);
+        std::ifstream name{fmt::format("/proc/{}/comm", *pid)};
+        std::string text;
+        std::getline(name, text);
+        CHECK(text == "stage01_blockin");  // the kernel keeps 15 characters
+        CHECK(!listening_process(behind.process().pid(), 1));
+        const ServerProcess other{line};
+        CHECK(!listening_process(behind.process().pid(), other.target().port));
+        const auto sockets = listening_sockets(behind.process().pid());
+        REQUIRE(sockets.size() == 1);
+        CHECK(sockets[0].address == "127.0.0.1");
+    }
+}
+
+TEST_CASE("A conversation shows what was sent and received, in lines of 80 columns") {
+    ServerProcess server{our_server("stage02_async")};
+    Conversation conversation;
+    Target target = server.target();
+    target.conversation = &conversation;
+    {
+        Connection first{target};
+        for (const char c : post("\xff" + std::string(200, 'x'))) {
+            first.send({&c, 1});
+        }
+        CHECK(first.receive());
+        CHECK(first.closed_by_server());
+    }
+    Connection{target}.send("half");
+    const std::string text = conversation.text(&server.process(), 1);
+    INFO(text);
+    CHECK(text.find("#1   > POST / HTTP/1.1\\r\\n\n") != text.npos);
+    CHECK(text.find("#1   > \\xffxxx") != text.npos);
+    CHECK(text.find(" bytes in 2") != text.npos);  // 2.. pieces
+    CHECK(text.find("#1   < HTTP/1.1 200 OK\\r\\n\n") != text.npos);
+    CHECK(text.find("#1     (server closed)\n") != text.npos);
+    CHECK(text.find("#2 ") == text.npos);
+    CHECK(text.find("(1 more connections; ") != text.npos);
+    CHECK(conversation.text(nullptr, 2).find("#2   > half\n") != text.npos);
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+        CHECK(line.size() <= 80);
+    }
+}
+
+TEST_CASE("The members of a JSON object are read in any spelling") {
+    const auto members = JsonMembers::parse(
+        R"( { "a" : "\u00e4\"" , "n":-9223372036854775808, "d":1e2, "deep":{"n":7,"s":"x"},
+              "big":9223372036854775808, "half":0.5, "twice":1, "list":["n",[3]], "twice":"2" } )");
+    REQUIRE(members);
+    CHECK(members->string("a") == "\u00e4\"");
+    CHECK(members->integer("n") == std::numeric_limits<std::int64_t>::min());
+    CHECK(members->integer("d") == 100);
+    CHECK(members->string("twice") == "2");
+    for (const char* const name : {"s", "big", "half", "twice", "deep", "list", "a", "none"}) {
+        INFO(name);
+        CHECK(!members->integer(name));
+    }
+    for (const std::string& wrong :
+         {std::string{"[1]"}, std::string{"1"}, std::string{}, std::string{"{"},
+          std::string{"{} {}"}, std::string{"{\"a\":\"\xff\"}"}, std::string{"{'a':1}"}}) {
+        INFO(wrong);
+        CHECK(!JsonMembers::parse(wrong));
+    }
+    CHECK(JsonMembers::parse("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') +
+                             "}"));
 }

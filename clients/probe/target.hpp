@@ -1,6 +1,7 @@
 #pragma once
 
 #include <asio.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,13 +9,16 @@
 
 namespace unfreeze {
 
+class Conversation;
 class Process;
 
 /// The server under test.
 struct Target {
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;
-    Process* process = nullptr;  // set if this program started it, and so may stop it
+    Process* process = nullptr;            // set if this program started it, and so may stop it
+    std::size_t queue_capacity = 0;         // 0: unknown
+    Conversation* conversation = nullptr;  // records what all connections send and receive
 
     asio::ip::tcp::endpoint endpoint() const { return {asio::ip::make_address(host), port}; }
     std::string name() const;  // "127.0.0.1:8080", "[::1]:8080"

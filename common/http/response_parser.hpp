@@ -21,8 +21,9 @@ struct ReceivedResponse {
 };
 
 /// Parses the responses of any server: a body by Content-Length, in chunks, or up to the end of the
-/// connection. It skips interim responses (1xx). It does not support HEAD, because it expects a
-/// body.
+/// connection. A line may end without its CR, and a field may be folded, as RFC 9112 2.2 and 5.2
+/// allow a recipient to accept. It skips interim responses (1xx). It does not support HEAD, because
+/// it expects a body.
 class ResponseParser {
 public:
     enum class Result { need_more, response, malformed };
@@ -38,12 +39,20 @@ public:
     /// The response that next() or end_of_stream() returned; valid until next().
     ReceivedResponse& response() { return response_; }
 
+    /// Which byte of the stream is malformed, and why: "byte 9: expected a status of three digits".
+    const std::string& fault() const { return fault_; }
+
 private:
     enum class Reads { head, body, chunks, to_end };
 
     Result read_head();
+    std::optional<std::size_t> end_of_head() const;
+    Result malformed(std::size_t offset, std::string_view why);
+    void erase(std::size_t bytes);
 
     std::string buffer_;
+    std::size_t erased_ = 0;  // bytes of the stream before buffer_
+    std::string fault_;
     Reads reads_ = Reads::head;
     std::size_t content_length_ = 0;
     std::size_t body_end_ = 0;

@@ -272,3 +272,31 @@ TEST_CASE("A response that the connection's end truncates is malformed") {
     CHECK(reading.responses.size() == 1);
     CHECK(reading.last == Result::malformed);
 }
+
+TEST_CASE("A line may end without CR, and a folded field is one field") {
+    const ReceivedResponse response =
+        only(read("HTTP/1.1 200 OK\nX: a\r\n \t b\n\tc\nContent-Length: 2\n\r\nabHTTP"));
+    CHECK(response.head == "HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 2\r\n");
+    CHECK(response.field("x") == "a b c");
+    CHECK(response.body == "ab");
+    CHECK(only(read("HTTP/1.1 200 OK\nContent-Length: 2\n\nab")).body == "ab");
+}
+
+TEST_CASE("A fault names the byte of the stream and the reason") {
+    const auto fault = [](const std::string& bytes) {
+        ResponseParser parser;
+        parser.feed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab");  // 40 bytes
+        CHECK(parser.next() == Result::response);
+        parser.feed(bytes);
+        CHECK(parser.next() == Result::malformed);
+        return parser.fault();
+    };
+    CHECK(fault("HTTQ") == "byte 43: a status line begins with HTTP/1.");
+    CHECK(fault("HTTP/1.1 OK\r\n\r\n") ==
+          "byte 49: expected a version and a status of three digits, as in HTTP/1.1 200 OK");
+    CHECK(fault("HTTP/1.1 200 OK\r\nno colon\r\n\r\n") == "byte 57: 'no colon' is not a field");
+    CHECK(fault("HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n") ==
+          "byte 73: the Content-Length '1x' is invalid");
+    CHECK(fault("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n") ==
+          "byte 90: the chunked coding before it is invalid");
+}
