@@ -504,9 +504,21 @@ Finding one_user_serializes(const Target& target) { return measure_serialization
 namespace {
 
 /// The share of the time that a client waits for a balance that it queries every 5 ms, while these
-/// jobs of other users run. Returns nothing if the server does not answer.
+/// jobs of other users run. A query takes a part of this time also without them, which does not
+/// count. Returns nothing if the server does not answer.
 std::optional<double> waiting_share(const Target& target, std::size_t jobs) {
+    constexpr auto pause = 5ms;
+    constexpr int idle_queries = 20;
     const Account mine{target};
+    steady_clock::duration idle{0};
+    for (int i = 0; i < idle_queries; ++i) {
+        const auto sent = steady_clock::now();
+        if (!mine.balance()) {
+            return std::nullopt;
+        }
+        idle += (steady_clock::now() - sent) / idle_queries;
+        std::this_thread::sleep_for(pause);
+    }
     auto others = std::async(std::launch::async, [&] {
         return run_burst(target, {.events = jobs, .users = jobs, .timeout = patience});
     });
@@ -517,8 +529,8 @@ std::optional<double> waiting_share(const Target& target, std::size_t jobs) {
         if (!mine.balance()) {
             return std::nullopt;
         }
-        waited += steady_clock::now() - sent;
-        std::this_thread::sleep_for(5ms);
+        waited += std::max(steady_clock::now() - sent - idle, steady_clock::duration{0});
+        std::this_thread::sleep_for(pause);
     }
     return std::chrono::duration<double>{waited} / (steady_clock::now() - start);
 }
