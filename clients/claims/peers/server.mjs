@@ -7,9 +7,8 @@ import { parseArgs } from 'node:util';
 
 const mistakes = {  // name: the claims that fail, and what the server does wrong
   'accept-then-forget': ['partial-request', 'after SIGTERM, it answers 202 and forgets the event'],
-  'accept-while-draining': ['drain', 'after SIGTERM, it accepts clients and events as before'],
+  'accept-while-draining': ['drain', 'after SIGTERM, it still accepts clients and events'],
   'accepts-string-amount': ['reason', 'it accepts "amount":"1"'],
-  'blocking-work': ['query-during-work', 'the work blocks the event loop'],
   'closes-after-400-body': ['reason', 'it closes the connection after a body that is not an event'],
   'counts-nothing-refused': ['counters-add-up', 'no counter includes the events that it refuses'],
   'exits-3': ['drain', 'it exits with status 3'],
@@ -72,17 +71,13 @@ function startWorkers() {
     ++busyWorkers;
     const event = queue.shift();
     event.before = balances.get(event.user) ?? 0n;
-    if (mistake === 'blocking-work') {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, workMs);
-      setImmediate(finish, event);
-    } else {
-      setTimeout(finish, workMs, event);  // stands for slow work
-    }
+    setTimeout(finish, workMs, event);  // stands for slow work
   }
 }
 
 function finish({ user, amount, before, done }) {
-  const sum = (mistake === 'wrong-balance' ? before : balances.get(user) ?? 0n) + amount;
+  const balance = mistake === 'wrong-balance' ? before : balances.get(user) ?? 0n;
+  const sum = balance + amount;
   const saturated = sum > int64Max ? int64Max : sum < int64Min ? int64Min : sum;
   balances.set(user, mistake === 'wraps-at-64-bit' ? BigInt.asIntN(64, sum) : saturated);
   ++counts.processed;
@@ -179,7 +174,8 @@ function accept(response, user, amount) {
   if (draining && mistake === 'accept-then-forget') {
     return accepted();
   }
-  if (draining || (queue.length >= capacity)) {
+  const stopped = draining && mistake !== 'accept-while-draining';
+  if (stopped || queue.length >= capacity) {
     if (mistake !== 'counts-nothing-refused' && !(mistake === 'lossy-counters' && Math.random() < 0.02)) {
       ++counts.received;
       ++counts.dropped;
@@ -187,7 +183,7 @@ function accept(response, user, amount) {
     const refuse = () => respond(response, mistake === 'status-429-instead-of-503' ? 429 : 503,
       { status: 'rejected', reason: draining ? 'shutting_down' : 'server_busy' },
       { 'Retry-After': mistake === 'retry-after-soon' ? 'soon' : '1' });
-    return mistake === 'late-refusal' ? setTimeout(refuse, 1500) : refuse();
+    return mistake === 'late-refusal' && !draining ? setTimeout(refuse, 1500) : refuse();
   }
   ++counts.received;
   if (mistake === 'slow-response') {
@@ -215,16 +211,16 @@ const server = http.createServer({
     if (bytes <= bodyBytesMax) {
       pieces.push(piece);
     } else if (!response.headersSent) {
-      refuseSize(request, response);
+      refuseSize(response);
     }
   });
   request.on('end', () => response.headersSent || answer(request, response, Buffer.concat(pieces)));
   if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) {
-    refuseSize(request, response);  // before its body arrives
+    refuseSize(response);  // before its body arrives
   }
 });
 
-function refuseSize(request, response) {
+function refuseSize(response) {
   respond(response, 413, refusal('body_too_large', `body over the limit of ${bodyBytesMax} bytes`), { Connection: 'close' });
 }
 
@@ -256,23 +252,21 @@ function exitWhenDrained(late = false) {
 }
 
 function stop() {
-  if (draining) {
-    return;
-  }
-  setTimeout(exitWhenDrained, drainMs, true);
-  if (mistake === 'accept-while-draining') {
-    connectionsClosed = true;
-    return exitWhenDrained();
-  }
-  draining = true;
-  server.close(() => {
+  const closed = () => {
     connectionsClosed = true;
     exitWhenDrained();
-  });
+  };
+  draining = true;
+  setTimeout(exitWhenDrained, drainMs, true);
+  if (mistake === 'accept-while-draining') {
+    setTimeout(closed, 500);
+  } else {
+    server.close(closed);  // waits for clients that have sent a part of a request
+  }
   server.closeIdleConnections();
 }
 
-process.on('SIGTERM', stop);
-process.on('SIGINT', stop);
+process.once('SIGTERM', stop);
+process.once('SIGINT', stop);
 server.listen({ port: Number(positionals[0]), host: '127.0.0.1', backlog: 1024 },
   () => console.log(`listening on 127.0.0.1:${positionals[0]}`));

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Tests `check` with a peer: it passes all claims, and each of its mistakes fails the claims that its help names.
+
+    peers_test.py CHECK PEER         tests each mistake against these claims
+    peers_test.py --all CHECK PEER   tests each mistake against all claims, which takes several minutes
+
+CHECK is the program, and PEER a file such as server.py. Exits with 0 on success, with 1 on failure, and with 77 if the
+peer's language is missing.
+"""
+import concurrent.futures, json, pathlib, re, subprocess, sys, tempfile
+
+LANGUAGES = {   # by the peer's suffix: how to ask for the version, the oldest version, how to start the peer
+    ".py": (["python3", "--version"], (3, 11), "exec python3 '{peer}'"),
+    ".mjs": (["node", "--version"], (18, 0), "exec node '{peer}'"),
+    ".go": (["go", "version"], (1, 19), "exec '{directory}/peer'"),
+}
+
+
+def skip(reason):
+    print(f"SKIPPED, NOTHING TESTED: {reason}")
+    sys.exit(77)
+
+
+def command_of(peer, directory):
+    """The command that starts a peer, before its port and its flags. Compiles a peer that needs it."""
+    words, oldest, command = LANGUAGES[peer.suffix]
+    try:
+        version = re.search(r"(\d+)\.(\d+)", subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    except FileNotFoundError:
+        skip(f"{words[0]} is missing")
+    if tuple(map(int, version.groups())) < oldest:
+        skip(f"{words[0]} is version {version[0]}, but this test needs {oldest[0]}.{oldest[1]}")
+    if peer.suffix == ".go":
+        subprocess.run(["go", "build", "-o", f"{directory}/peer", peer], check=True)
+    return command.format(peer=peer, directory=directory)
+
+
+def expectations(command):
+    """The mistakes in the peer's help, each with the names of the claims that fail. Without a mistake: ''."""
+    text = subprocess.run(f"{command} --help", shell=True, capture_output=True, text=True).stdout
+    return {name: set(claims.split()) for name, claims in re.findall(r"^  ([a-z0-9-]*) .*; fails:(.*)$", text, re.M)}
+
+
+def main():
+    *flags, check, peer = sys.argv[1:]
+    peer = pathlib.Path(__file__).parent / peer
+    with tempfile.TemporaryDirectory() as directory:
+        command = command_of(peer, directory)
+
+        def is_right(mistake, expected):
+            """Compares the verdicts of `check` with the expected ones, and prints the result."""
+            report = pathlib.Path(directory, f"{mistake}.json")
+            only = [word for claim in sorted(expected) for word in ("--only", claim)] if mistake and not flags else []
+            flag = f" --mistake {mistake}" if mistake else ""
+            run = subprocess.run([check, "10", *only, "--json", report, "--spawn", f"{command} {{port}}{flag}"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            lines = report.read_text().splitlines() if report.exists() else []
+            verdicts = {claim["name"]: claim["verdict"] for claim in map(json.loads, lines)}
+            others = {name: verdict for name, verdict in verdicts.items() if verdict != "PASS"}
+            right = bool(verdicts) and others == dict.fromkeys(expected, "FAIL")
+            print(f"{'ok' if right else 'FAILED'}: {mistake or 'no mistake'}: {' '.join(sorted(expected)) or 'all pass'}")
+            if not right:
+                print(f"instead, these did not pass: {others}\n{run.stdout}", flush=True)
+            return right
+
+        mistakes = expectations(command)
+        right = is_right("", mistakes.pop("", set()))    # alone, because some claims measure times
+        with concurrent.futures.ThreadPoolExecutor(2) as two_at_a_time:
+            right = all([*two_at_a_time.map(is_right, mistakes.keys(), mistakes.values())]) and right
+    return 0 if right else 1
+
+
+sys.exit(main())
