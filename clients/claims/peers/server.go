@@ -175,10 +175,11 @@ func respondError(w http.ResponseWriter, status int, reason, detail string) {
 // exposition returns the counters in Prometheus' text format.
 func (s *server) exposition() string {
 	c := s.readCounters()
-	const counter = "# HELP events_%[1]s_total Events %[1]s.\n# TYPE events_%[1]s_total counter\nevents_%[1]s_total %[2]d\n"
-	return fmt.Sprintf(counter, "received", c.Received) + fmt.Sprintf(counter, "processed", c.Processed) +
-		fmt.Sprintf(counter, "dropped", c.Dropped) +
-		fmt.Sprintf("# HELP events_pending Events pending.\n# TYPE events_pending gauge\nevents_pending %d\n", c.Pending)
+	const metric = "# TYPE %[1]s %[2]s\n%[1]s %[3]d\n"
+	return fmt.Sprintf(metric, "events_received_total", "counter", c.Received) +
+		fmt.Sprintf(metric, "events_processed_total", "counter", c.Processed) +
+		fmt.Sprintf(metric, "events_dropped_total", "counter", c.Dropped) +
+		fmt.Sprintf(metric, "events_pending", "gauge", c.Pending)
 }
 
 // ---- run ----
@@ -198,7 +199,8 @@ func main() {
 		go s.work()
 	}
 
-	stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	stop, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer release()
 	listener, err := net.Listen("tcp", "127.0.0.1:"+flag.Arg(0))
 	if err != nil {
 		log.Fatal(err)

@@ -24,7 +24,7 @@ const mistakes = {  // name: the claims that fail, and what the server does wron
   'retry-after-soon': ['retry-after', 'it sends Retry-After: soon'],
   'rounds-amounts': ['exact', 'it takes amounts for numbers, which have 53 bits'],
   'serial-workers': ['parallel-jobs', 'one worker does all jobs'],
-  'slow-response': ['slow-work accepted-at-once', 'it answers only after the work'],
+  'slow-response': ['slow-work accepted-at-once retry-after', 'it answers only after the work'],
   'status-429-instead-of-503': ['overload retry-after counters-add-up', 'it refuses events with 429'],
   'wraps-at-64-bit': ['saturation', 'a balance wraps around at the end of its range'],
   'wrong-balance': ['exact saturation lost-update', 'it loses one of two updates at the same time'],
@@ -33,7 +33,8 @@ const mistakes = {  // name: the claims that fail, and what the server does wron
 const help = `usage: server.mjs PORT [--work-ms 50] [--workers 16] [--capacity 100] [--mistake NAME]
 
 mistakes:
-${Object.entries(mistakes).map(([name, [claims, what]]) => `  ${name.padEnd(26)}${what}; fails: ${claims}`).join('\n')}`;
+${Object.entries(mistakes).map(([name, [claims, what]]) =>
+    `  ${name.padEnd(26)}${what}; fails: ${claims}`).join('\n')}`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -120,7 +121,8 @@ function answer(request, response, body) {
   if (request.url === '/' && request.method === 'POST') {
     answerMessage(response, body);
   } else if (request.url === '/' && reads) {
-    respond(response, 200, `<!doctype html><title>Peer</title><pre>${exposition()}</pre>`, { 'Content-Type': 'text/html' });
+    const page = `<!doctype html><title>Peer</title><pre>${exposition()}</pre>`;
+    respond(response, 200, page, { 'Content-Type': 'text/html' });
   } else if (request.url === '/metrics' && reads) {
     if (mistake === 'metrics-not-exposition') {
       return respond(response, 200, counters());
@@ -165,7 +167,8 @@ function answerMessage(response, body) {
       return accept(response, user, mistake === 'rounds-amounts' ? BigInt(amount) : exact);
     }
   }
-  respond(response, 400, refusal('invalid_json', detail), mistake === 'closes-after-400-body' ? { Connection: 'close' } : {});
+  const fields = mistake === 'closes-after-400-body' ? { Connection: 'close' } : {};
+  respond(response, 400, refusal('invalid_json', detail), fields);
 }
 
 /** Queues an event, or refuses it because the queue is full or the server drains. */
@@ -221,7 +224,8 @@ const server = http.createServer({
 });
 
 function refuseSize(response) {
-  respond(response, 413, refusal('body_too_large', `body over the limit of ${bodyBytesMax} bytes`), { Connection: 'close' });
+  const detail = `body over the limit of ${bodyBytesMax} bytes`;
+  respond(response, 413, refusal('body_too_large', detail), { Connection: 'close' });
 }
 
 /** Answers bytes that are not a request of HTTP. */

@@ -23,11 +23,12 @@ MISTAKES = {   # name: the claims that fail, and what the server does wrong
     "no-408": ("slow-head", "it closes without a response if a head is too slow"),
     "no-json-escape": ("names", "it does not escape a user's name in JSON"),
     "no-queue-limit": ("overload retry-after", "its queue has no limit"),
-    "one-at-a-time": ("idle-client idle-connections", "it serves one client at a time"),
+    "one-at-a-time": ("idle-client idle-connections lost-update query-during-work counters-add-up",
+                      "it serves one client at a time"),
     "retry-after-soon": ("retry-after", "it sends Retry-After: soon"),
     "rounds-amounts": ("exact", "it adds amounts as floats"),
     "serial-workers": ("parallel-jobs", "one worker does all jobs"),
-    "slow-response": ("slow-work accepted-at-once", "it answers only after the work"),
+    "slow-response": ("slow-work accepted-at-once retry-after", "it answers only after the work"),
     "status-429-instead-of-503": ("overload retry-after counters-add-up", "it refuses events with 429"),
     "wraps-at-64-bit": ("saturation", "a balance wraps around at the end of its range"),
     "wrong-balance": ("exact saturation lost-update", "it loses one of two updates at the same time"),
@@ -81,6 +82,14 @@ class Refused(Exception):
         self.close = close
 
 
+def bad_request(detail):
+    return Refused(400, "bad_request", detail, close=True)
+
+
+def head_too_large():
+    return Refused(431, "head_too_large", f"head over the limit of {HEAD_BYTES_MAX} bytes", close=True)
+
+
 # ---- read -----------------------------------------------------------------------------------------------------------
 
 class Request:
@@ -93,40 +102,41 @@ class Request:
     def length(self):
         lengths = self.fields[b"content-length"]
         if lengths and self.fields[b"transfer-encoding"]:
-            raise Refused(400, "bad_request", "both a length and a transfer coding", close=True)
+            raise bad_request("both a length and a transfer coding")
         if self.fields[b"transfer-encoding"]:
             raise Refused(411, "length_required", "this server reads no transfer coding", close=True)
         digits = rb"\+?\d{1,18}" if mistake == "lenient-length" else rb"\d{1,18}"
         if len(lengths) > 1 or lengths and not re.fullmatch(digits, lengths[0]):
-            raise Refused(400, "bad_request", "not one valid Content-Length", close=True)
+            raise bad_request("not one valid Content-Length")
         length = int(lengths[0]) if lengths else 0
         if length > BODY_BYTES_MAX:
             raise Refused(413, "body_too_large", f"body over the limit of {BODY_BYTES_MAX} bytes", close=True)
         return length
 
 
+async def read_line(reader):
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError:
+        raise head_too_large() from None
+
+
 async def read_head(reader, first):
     """Reads line by line, so that the first wrong line gets its response at once. `first` is the first byte."""
-    line, fields, head_bytes = None, collections.defaultdict(list), 0
-    while True:
-        try:
-            text = first + await reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError:
-            text = first + await reader.readexactly(HEAD_BYTES_MAX)
-        first = b""
+    text = first + await read_line(reader)
+    line = REQUEST_LINE.fullmatch(text)
+    if not line:
+        raise bad_request("not a request line of HTTP/1.1")
+    fields, head_bytes = collections.defaultdict(list), len(text)
+    while (text := await read_line(reader)) != b"\r\n":
         head_bytes += len(text)
-        if line is None:
-            line = REQUEST_LINE.fullmatch(text)
-        elif text == b"\r\n":
-            return Request(line, fields)
-        elif field := FIELD.fullmatch(text):
-            fields[field[1].lower()].append(field[2])
-        elif head_bytes <= HEAD_BYTES_MAX:
-            raise Refused(400, "bad_request", "not a field line", close=True)
-        if line is None:
-            raise Refused(400, "bad_request", "not a request line of HTTP/1.1", close=True)
         if head_bytes > HEAD_BYTES_MAX:
-            raise Refused(431, "head_too_large", f"head over the limit of {HEAD_BYTES_MAX} bytes", close=True)
+            raise head_too_large()
+        field = FIELD.fullmatch(text)
+        if not field:
+            raise bad_request("not a field line")
+        fields[field[1].lower()].append(field[2])
+    return Request(line, fields)
 
 
 async def read_request(reader, writer, first):
