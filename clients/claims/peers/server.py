@@ -9,19 +9,19 @@ MISTAKES = {   # name: the claims that fail, and what the server does wrong
     "accept-then-forget": ("partial-request", "after SIGTERM, it answers 202 and forgets the event"),
     "accept-while-draining": ("drain", "after SIGTERM, it still accepts clients and events"),
     "accepts-string-amount": ("reason", 'it accepts "amount":"1"'),
-    "closes-after-400-body": ("reason", "it closes the connection after a body that is not an event"),
+    "closes-after-400-body": ("keep-alive", "it closes the connection after a body that is not an event"),
     "counts-nothing-refused": ("counters-add-up", "no counter includes the events that it refuses"),
     "exits-3": ("drain", "it exits with status 3"),
     "http10-responses": ("keep-alive", "it answers as HTTP/1.0, and keeps the connection open"),
     "late-refusal": ("overload retry-after", "it answers 503 only after 1.5 s"),
-    "length-in-characters": ("names", "its Content-Length counts characters instead of bytes"),
+    "length-in-characters": ("exact", "its Content-Length counts characters instead of bytes"),
     "lenient-length": ("ambiguous-framing", "it reads Content-Length: +44 as 44"),
     "lossy-counters": ("counters-add-up", "no counter includes one in 50 of the events that it refuses"),
     "lost-at-sigterm": ("drain", "at SIGTERM, it drops its queue and prints that all events are processed"),
     "metrics-disagree": ("exposition", "GET /metrics shows the counters from the start of the server"),
     "metrics-not-exposition": ("exposition", "GET /metrics shows JSON"),
     "no-408": ("slow-head", "it closes without a response if a head is too slow"),
-    "no-json-escape": ("names", "it does not escape a user's name in JSON"),
+    "no-json-escape": ("exact", "it does not escape a user's name in JSON"),
     "no-queue-limit": ("overload retry-after", "its queue has no limit"),
     "one-at-a-time": ("idle-client idle-connections lost-update query-during-work counters-add-up",
                       "it serves one client at a time"),
@@ -96,6 +96,8 @@ class Request:
     def __init__(self, line, fields):
         method, target, minor_version = line.groups()
         self.method, self.target, self.fields, self.body = method.decode(), target.decode(), fields, b""
+        if minor_version == b"1" and len(fields[b"host"]) != 1:
+            raise bad_request("not one Host field")
         options = re.split(rb"[ \t]*,[ \t]*", b",".join(fields[b"connection"]).lower())
         self.keep_alive = b"close" not in options and (minor_version == b"1" or b"keep-alive" in options)
 
