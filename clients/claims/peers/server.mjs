@@ -6,7 +6,7 @@ import http from 'node:http';
 import { parseArgs } from 'node:util';
 
 const mistakes = {  // name: the claims that fail, and what the server does wrong
-  'accept-then-forget': ['partial-request', 'after SIGTERM, it answers 202 and forgets the event'],
+  'accept-then-forget': ['drain partial-request', 'after SIGTERM, it answers 202 and forgets the event'],
   'accept-while-draining': ['drain', 'after SIGTERM, it still accepts clients and events'],
   'accepts-string-amount': ['reason', 'it accepts "amount":"1"'],
   'closes-after-400-body': ['keep-alive', 'it closes the connection after a body that is not an event'],
@@ -23,11 +23,11 @@ const mistakes = {  // name: the claims that fail, and what the server does wron
   'no-queue-limit': ['overload retry-after', 'its queue has no limit'],
   'retry-after-soon': ['retry-after', 'it sends Retry-After: soon'],
   'rounds-amounts': ['exact', 'it takes amounts for numbers, which have 53 bits'],
-  'serial-workers': ['parallel-jobs', 'one worker does all jobs'],
+  'serial-workers': ['parallel-jobs one-lock', 'one worker does all jobs'],
   'slow-response': ['slow-work accepted-at-once retry-after', 'it answers only after the work'],
   'status-429-instead-of-503': ['overload retry-after counters-add-up', 'it refuses events with 429'],
   'wraps-at-64-bit': ['saturation', 'a balance wraps around at the end of its range'],
-  'wrong-balance': ['exact saturation lost-update', 'it loses one of two updates at the same time'],
+  'wrong-balance': ['exact saturation lost-update drain', 'it loses one of two updates at the same time'],
 };
 
 const help = `usage: server.mjs PORT [--work-ms 50] [--workers 16] [--capacity 100] [--mistake NAME]
