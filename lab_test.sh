@@ -109,7 +109,7 @@ stage03_validation/session.hpp, session.cpp'
     [[ $said == "$expected" ]] || failed "the new parts of stage $stage: $said"
 done
 [[ $(./lab diff 8 2>/dev/null) != *'new defaults'* ]] || failed 'lab diff 8 prints the defaults of stage 7'
-shows "*stage 1*PASS*3 of 3 claims passed: your server has reached stage 1" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
+shows "*stage 1*PASS*3 of 3 claims passed: your server has reached stage 1"$'\n'"Next: ./lab notes 2" check 1 --spawn 'build/release/bin/stage01_blocking --port 0'
 shows "*10  drain *no accepted job is lost on SIGTERM*" check --list
 shows "*claim *idle-client *✓ frozen*32 of 32 cells as expected" matrix --stage 1
 shows "*ALIVE*20 netcats*FROZEN*have left*ALIVE*" freeze 1
@@ -191,7 +191,9 @@ said=$(cat $watched.txt)
 [[ $said == *'FAIL  an idle client blocks no other client'*'why '*'Read ./lab notes 2 '*'Waiting for a change of a file in '* &&
     $said != *'20 idle connections'* ]] || failed "watch: $said"
 sed -i s/stage01_blocking/stage02_async/ $watched/server.sh
-wait $watch || failed "watch does not end: $(cat $watched.txt)"
+for ((i = 0; i < 300; ++i)); do kill -0 $watch 2>/dev/null || break; sleep 0.1; done
+kill $watch 2>/dev/null && failed "watch does not end: $(cat $watched.txt)"
+wait $watch || failed "watch fails: $(cat $watched.txt)"
 [[ $(tail -n 1 $watched.txt) == 'Then: ./lab watch 3 --spawn ...' ]] || failed "watch ends with: $(cat $watched.txt)"
 rm -r $watched $watched.txt
 echo 'ok: watch'
