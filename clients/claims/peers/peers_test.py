@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests `check` with a peer: it passes all claims, and each of its mistakes fails the claims that its help names.
 
-    peers_test.py CHECK PEER         tests each mistake against these claims
+    peers_test.py CHECK PEER         tests each mistake against these claims and every tenth of the others
     peers_test.py --all CHECK PEER   tests each mistake against all claims, which takes several minutes
 
 CHECK is the program, and PEER a file such as server.py. Exits with 0 on success, with 1 on failure, and with 77 if the
@@ -59,8 +59,8 @@ def main():
             return {claim["name"]: claim["verdict"] for claim in map(json.loads, lines)}, run.stdout
 
         def is_right(mistake, failing, only=""):
-            """Prints and returns whether these claims fail, and no others. If they are unknown, as on a busy machine,
-            tries again. A mistake may make another claim unknown."""
+            """Prints and returns whether these claims fail, and no others of those that `only` lists, or of all. If they
+            are unknown, as on a busy machine, tries again. A mistake may make another claim unknown."""
             for _ in range(TRIES_MAX):
                 found, output = verdicts(mistake, only)
                 if "UNKNOWN" not in map(found.get, failing if mistake else found):
@@ -75,10 +75,14 @@ def main():
             return right
 
         right = is_right("", BEYOND_NET_HTTP if peer.suffix == ".go" else [])    # alone: some claims measure times
+        listed = subprocess.run([check, "--list"], capture_output=True, text=True).stdout.splitlines()
+        claims = [line.split()[1] for line in listed]
         with concurrent.futures.ThreadPoolExecutor(2) as two_at_a_time:
-            tests = [two_at_a_time.submit(is_right, mistake, failing, only)
-                     for mistake, claims in expectations(command).items()
-                     for failing, only in ([(claims, "")] if flags else [([claim], claim) for claim in claims])]
+            tests = []
+            for number, (mistake, failing) in enumerate(expectations(command).items()):
+                chosen = [name for i, name in enumerate(claims) if name in failing or (i + number) % 10 == 0]
+                only = "" if flags else ",".join(chosen)
+                tests.append(two_at_a_time.submit(is_right, mistake, failing, only))
         return 0 if right and all([test.result() for test in tests]) else 1
 
 
