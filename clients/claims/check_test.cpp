@@ -340,7 +340,7 @@ TEST_CASE("Check names the true reason, with the bytes sent, the bound, and what
     failing(5, other_status, "overload", " answered 429, expected 503");
     failing(5, other_status, "retry-after", " was answered 429, expected 503");
     failing(5, other_status, "overload --show overload",
-            "\n      by hand   seq 400 | xargs -P 400 -I{} curl -s ");
+            "\n      by hand   curl -sZ --parallel-max 300 ");
     const auto soon = [](const ReceivedResponse& response) {
         return replaced(unchanged(response), "Retry-After: 1", "Retry-After: soon");
     };
