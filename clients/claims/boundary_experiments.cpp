@@ -196,8 +196,8 @@ Finding endless_head(const Target& target) {
         finding.failures.push_back(
             {fmt::format("a head of {} lines, each with 1000 bytes", sent / piece.size()),
              within_bound("431 before 1 MiB, or"), to_text(reply), false, false,
-             "(printf 'POST / HTTP/1.1\\r\\n'; yes X: xxxxxxxxxxxxxxxx | head -n 60000) | nc -w 5 "
-             "127.0.0.1 $PORT"});
+             "(printf 'POST / HTTP/1.1\\r\\nHost: x\\r\\n'; yes \"$(printf 'X: "
+             "xxxxxxxxxxxxxxxx\\r')\" | head -n 60000) | nc -w 5 127.0.0.1 $PORT"});
     }
     return finding;
 }

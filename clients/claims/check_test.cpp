@@ -238,6 +238,16 @@ TEST_CASE("A server has not reached a stage if check could test none of its clai
           "0 of 2 claims passed\nexit 2\n");
 }
 
+TEST_CASE("If check can't tell about the last stage, the exit status is 2", "[full]") {
+    ServerProcess server{course_command(10, "stage10_shutdown")};
+    const std::string output = output_of(
+        {program("check"), "10 --server " + server.target().name()}, std::chrono::minutes{2});
+    INFO(output);
+    CHECK(output.ends_with(
+        "\n29 of 31 claims passed: your server has reached stage 9; check can't tell about\n"
+        "stage 10\nexit 2\n"));
+}
+
 TEST_CASE("Check accepts legal HTTP and JSON in any spelling") {
     const auto check_passes = [](std::size_t stage, ChangingProxy::Change change,
                                  const std::string& claims) {
@@ -329,6 +339,8 @@ TEST_CASE("Check names the true reason, with the bytes sent, the bound, and what
     };
     failing(5, other_status, "overload", " answered 429, expected 503");
     failing(5, other_status, "retry-after", " was answered 429, expected 503");
+    failing(5, other_status, "overload --show overload",
+            "\n      by hand   curl -sZ --parallel-max 300 ");
     const auto soon = [](const ReceivedResponse& response) {
         return replaced(unchanged(response), "Retry-After: 1", "Retry-After: soon");
     };

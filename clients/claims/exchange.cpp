@@ -106,6 +106,12 @@ void Cases::add(bool passed, std::string_view sent, std::string_view expected, c
     }
 }
 
+void Cases::repeat_with(const std::string& command) {
+    for (Failure& failure : failures_) {
+        failure.by_hand = command;
+    }
+}
+
 bool serves_next_client(const Target& target, Cases& cases) {
     const std::string request = post(event_body(0));
     const Reply reply = ask(target, request);

@@ -55,6 +55,9 @@ public:
     void add_timed(bool passed, std::string_view sent, std::string_view expected,
                    std::string_view got);
 
+    /// Sets the shell command that repeats the failed cases.
+    void repeat_with(const std::string& command);
+
     std::size_t passed() const { return passed_; }
     std::size_t size() const { return size_; }
     bool all_passed() const { return passed_ == size_; }

@@ -300,6 +300,14 @@ Finding check_capacity(const Target& target) {
             .failures = cases.failures()};
 }
 
+/// A shell command that sends as many events at once, and counts these parts of the responses.
+std::string many_by_hand(std::size_t events, std::string_view parts) {
+    return fmt::format(
+        "curl -sZ --parallel-max 300 -o /dev/null -w '{}\\n' -d '{}' "
+        "\"http://127.0.0.1:$PORT/#[1-{}]\" 2>/dev/null | sort | uniq -c",
+        parts, event_body(0), events);
+}
+
 /// Whether a client understands it: a number of seconds, or a date (RFC 9110 10.2.3).
 bool is_retry_after(const std::string& value) {
     tm date{};
@@ -346,6 +354,7 @@ Finding overload(const Target& target) {
                   (at_once ? ""
                            : fmt::format(", the slowest 503 after {:.0f} ms",
                                          in_ms(load.rejection_latency.max()))));
+    cases.repeat_with(many_by_hand(clients, "%{http_code}"));
     if (cases.all_passed() && target.queue_capacity > 0) {
         return check_capacity(target);
     }
@@ -376,6 +385,7 @@ Finding retry_after(const Target& target) {
                   "200 or 202 for each, until a 503 with Retry-After, in seconds or as an HTTP "
                   "date",
                   got);
+        cases.repeat_with(many_by_hand(400, "%{http_code} %header{retry-after}"));
         return cases.failures();
     };
     Connection connection{target};

@@ -206,7 +206,7 @@ TEST_CASE("A command outlives the thread that started it", "[waits]") {
 
 TEST_CASE("A command ends when the program that started it is killed") {
     Process starter{
-        Command{program("check"), "1 --spawn", {"echo child $$ >&2; exec sleep 1000"}}.with(
+        Command{program("client"), "1 --spawn", {"echo child $$ >&2; exec sleep 1000"}}.with(
             Output::kept_with_errors)};
     const auto printed = starter.wait_for_line("child ", 5s);
     REQUIRE(printed);
