@@ -88,6 +88,7 @@ lab_watch() {
     build check
     check=$(realpath "$bin/check")
     cd "$OLDPWD" # the learner's files
+    "$check" "$@" --stop --list >/dev/null # fails if a flag is wrong
     while :; do
         [[ ! -t 1 ]] || printf '\e[H\e[2J'
         files=$(files_now) status=0

@@ -194,7 +194,8 @@ TEST_CASE("Bench rejects wrong arguments with one sentence before it measures") 
         CHECK(bench("--peer no=false") ==
               "bench: no does not start: it ended before it listened\nexit 2\n");
         CHECK(bench("--peer", {"no=nothing --port {port}"}) ==
-              "bench: no does not start: it ended before it accepted a connection\nexit 2\n");
+              "bench: no does not start: it ended with exit status 127 before it accepted a "
+              "connection\nexit 2\n");
         CHECK(bench("--peer", {fmt::format("refuses={} --port {{port}} --body-bytes-max 10",
                                            shell_word(program("stage03_validation")))}) ==
               "bench: refuses answers an event with 413, not with 2xx\nexit 2\n");
