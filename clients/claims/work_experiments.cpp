@@ -67,10 +67,11 @@ Finding check_balance(const Target& target, Account& account,
               reply);
     const bool holds = cases.all_passed();
     return {.holds = holds,
-            .figure = !balance        ? "no balance"
-                      : !same_balance ? fmt::format("a balance of {}, not {}", *balance, expected)
-                      : !same_user    ? "the balance of another user"
-                                      : fmt::format("a balance of {}", expected),
+            .figure = !balance ? "no balance"
+                      : !same_balance
+                          ? fmt::format("a balance of {}, not {}", balance.value_or(0), expected)
+                      : !same_user ? "the balance of another user"
+                                   : fmt::format("a balance of {}", expected),
             .summary = holds ? "yes" : "no",
             .failures = cases.failures()};
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <string_view>
 #include <thread>
@@ -105,14 +106,21 @@ bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout) {
 
 std::optional<std::chrono::microseconds> time_one_event(const Target& target) {
     constexpr auto timeout = 1min;
+    constexpr std::chrono::microseconds short_work = 20ms;
     if (!wait_until_idle(target, timeout)) {
         return std::nullopt;
     }
-    const auto start = steady_clock::now();
-    if (!wait_until_idle(target, timeout)) {
-        return std::nullopt;
+    std::optional<std::chrono::microseconds> fastest;
+    for (int i = 0; i < 3 && (!fastest || *fastest < short_work); ++i) {
+        const auto start = steady_clock::now();
+        if (!wait_until_idle(target, timeout)) {
+            return std::nullopt;
+        }
+        const auto took =
+            std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
+        fastest = std::min(took, fastest.value_or(took));
     }
-    return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
+    return fastest;
 }
 
 Burst run_burst(const Target& target, const BurstOptions& options) {

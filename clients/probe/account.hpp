@@ -55,7 +55,8 @@ private:
 bool wait_until_idle(const Target& target, std::chrono::milliseconds timeout);
 
 /// The time from sending an event to an idle server until it shows in the balance, which is the
-/// duration of the work. Returns nothing if it never shows.
+/// duration of the work. Takes the shortest of three times if it is short, because other activity
+/// on the machine only adds to it. Returns nothing if it never shows.
 [[nodiscard]] std::optional<std::chrono::microseconds> time_one_event(const Target& target);
 
 /// Events to send at once.
