@@ -106,7 +106,8 @@ TEST_CASE("notice() never waits for the output, and dropped notices are counted"
         [](const std::string& so_far) { return notices_in(so_far) == threads * each; });
     CHECK(notices_in(text) == threads * each);
     CHECK(text.starts_with("common_test: so\ncommon_test: so\n"));
-    CHECK(text.ends_with(" notices dropped: standard error could not be written\n"));
+    // The writer may take the first lines late, and then the last ones still have room.
+    CHECK(text.find(" notices dropped: standard error could not be written\n") != text.npos);
 
     // Later notices are written at once.
     notice("again");
