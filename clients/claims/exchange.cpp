@@ -17,7 +17,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t body_shown_max = 100;
 
 /// Quotes a text for a shell, if it is printable.
-std::string quoted(std::string_view text) {
+std::string shell_quoted(std::string_view text) {
     std::string out = "'";
     for (const char c : text) {
         out += c == '\'' ? "'\\''" : std::string{c};
@@ -153,7 +153,7 @@ std::string by_hand(const std::string& bytes) {
         return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
     });
     if (printable && bytes == post(text)) {
-        return fmt::format("curl -i -d {} http://127.0.0.1:$PORT/", quoted(text));
+        return fmt::format("curl -i -d {} http://127.0.0.1:$PORT/", shell_quoted(text));
     }
     const std::string path = bytes.substr(4, bytes.find(' ', 4) - 4);
     if (text.empty() && is_get(bytes, path)) {
