@@ -65,6 +65,14 @@ class Server:
         return statuses
 
 
+def serve(handler, ends):
+    """Serves HTTP on a free port until the test ends. Returns the address."""
+    listener = ends.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    ends.callback(listener.shutdown)
+    return "127.0.0.1:%d" % listener.server_port
+
+
 def proxy(server, prefix, ends):
     """Starts a reverse proxy that serves the server's paths under `prefix` only. Returns its address."""
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,10 +87,7 @@ def proxy(server, prefix, ends):
         def log_message(self, *_):
             pass
 
-    listener = ends.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    ends.callback(listener.shutdown)
-    return "127.0.0.1:%d" % listener.server_port
+    return serve(Handler, ends)
 
 
 class Browser:
@@ -266,10 +271,7 @@ class Player:
             def log_message(self, *_):
                 pass
 
-        listener = ends.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=listener.serve_forever, daemon=True).start()
-        ends.callback(listener.shutdown)
-        self.address = "127.0.0.1:%d" % listener.server_port
+        self.address = serve(Handler, ends)
 
     def set(self, play):
         self.play, self.played = play, 0
